@@ -1,0 +1,1 @@
+"""Baselines and sanity rows, one file each."""

@@ -1,0 +1,16 @@
+"""Sanity row: the pixels themselves are the code."""
+
+from torch import Tensor
+
+from paramrel.method import Codes, Untrained
+
+
+class Pixels(Untrained):
+    """z = x, flattened. Every learned code has to be compared with no learning at all."""
+
+    name = "pixels"
+    title = "raw pixels"
+    source = "sanity row"
+
+    def encode(self, x: Tensor) -> Codes:
+        return Codes(x.flatten(1))

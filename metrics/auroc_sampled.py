@@ -1,0 +1,20 @@
+"""AUROC of sampled codes."""
+
+from metrics._base import Arrays, Value
+from metrics.auroc import Auroc
+
+
+class AurocSampled(Auroc):
+    """``auroc`` of z ~ q(z | x) in place of the posterior mean.
+
+    A probe standardises codes, so it reads a collapsed posterior mean as well as a healthy one; a sample from
+    the posterior does not hide collapse.
+    """
+
+    name = "auroc_sampled"
+    title = "AUROC of sampled z"
+    needs = ("z_sampled", "y")
+    source = "ours"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        return super().compute({"z": arrays["z_sampled"], "y": arrays["y"]}, seed)

@@ -1,0 +1,23 @@
+"""Likelihood bound in bits per dimension."""
+
+import numpy as np
+
+from metrics._base import Arrays, Metric, Value
+
+
+class BitsPerDim(Metric):
+    """(data term + KL where one is part of the bound) / (D ln 2), an upper bound on -log2 p(x) per dimension."""
+
+    name = "bits_per_dim"
+    version = 1
+    title = "bits/dim"
+    direction = "lower"
+    range = (0.0, float("inf"))
+    unit = "bits/dim"
+    needs = ("nll_data", "nll_kl", "x_test")
+    source = "arXiv 2308.07037, section 7"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        nats = arrays["nll_data"].astype(np.float64) + arrays["nll_kl"]
+        n_dims = int(np.prod(arrays["x_test"].shape[1:]))
+        return Value(float(nats.mean() / (n_dims * np.log(2))), len(nats))

@@ -1,0 +1,123 @@
+"""Does the decoder use z? Its loss with own, permuted, mean and prior codes; active units; KL."""
+
+from abc import ABC
+from typing import ClassVar
+
+import numpy as np
+
+from metrics._base import Arrays, Metric, Value
+
+REFERENCE_TIME = "u=0.3"
+"""Flow time at which losses with swapped codes are compared; methods without flow time have one point."""
+
+
+def at_reference(arrays: Arrays, name: str) -> np.ndarray:
+    """Losses of ``name`` (P, N) at the reference point: (N,)."""
+    points = [str(point) for point in arrays["loss_points"]]
+    return arrays[name][points.index(REFERENCE_TIME) if REFERENCE_TIME in points else 0]
+
+
+class DecoderLoss(Metric, ABC):
+    """Mean decoder loss with one kind of codes, at u = 0.3 for flows."""
+
+    kind: ClassVar[str]
+    version = 1
+    direction = "lower"
+    range = (0.0, float("inf"))
+    unit = "nats/image"
+    source = "ours"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        losses = at_reference(arrays, f"loss_{self.kind}")
+        return Value(float(np.mean(losses, dtype=np.float64)), len(losses))
+
+
+class LossOwn(DecoderLoss):
+    """Decoder loss with each image's own code."""
+
+    name = "loss_own"
+    title = "loss, own z"
+    kind = "own"
+    needs = ("loss_own", "loss_points")
+
+
+class LossPermuted(DecoderLoss):
+    """Decoder loss with codes permuted among the images."""
+
+    name = "loss_permuted"
+    title = "loss, permuted z"
+    direction = "none"
+    kind = "permuted"
+    needs = ("loss_permuted", "loss_points")
+
+
+class LossMean(DecoderLoss):
+    """Decoder loss with the prior's mean, z = 0."""
+
+    name = "loss_mean"
+    title = "loss, z = 0"
+    direction = "none"
+    kind = "mean"
+    needs = ("loss_mean", "loss_points")
+
+
+class LossPrior(DecoderLoss):
+    """Decoder loss with codes drawn from the prior."""
+
+    name = "loss_prior"
+    title = "loss, prior z"
+    direction = "none"
+    kind = "prior"
+    needs = ("loss_prior", "loss_points")
+
+
+class PermutedRatio(Metric):
+    """Decoder loss with permuted codes over the loss with own codes: 1 means that z is ignored."""
+
+    name = "permuted_ratio"
+    version = 1
+    title = "permuted/own"
+    direction = "higher"
+    range = (0.0, float("inf"))
+    needs = ("loss_own", "loss_permuted", "loss_points")
+    source = "ours"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        own, permuted = at_reference(arrays, "loss_own"), at_reference(arrays, "loss_permuted")
+        return Value(float(permuted.mean(dtype=np.float64) / own.mean(dtype=np.float64)), len(own))
+
+    def chance(self, arrays: Arrays) -> float:
+        return 1.0
+
+
+class ActiveUnits(Metric):
+    """Number of latents whose posterior mean has a standard deviation above 0.1 over the data (prior: 1)."""
+
+    name = "active_units"
+    version = 1
+    title = "active units"
+    direction = "none"
+    range = (0.0, float("inf"))
+    needs = ("z", "z_std")
+    source = "after Y. Burda, R. Grosse, R. Salakhutdinov, arXiv 1509.00519 (variance above .01)"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        return Value(float((arrays["z"].std(0, dtype=np.float64) > 0.1).sum()), len(arrays["z"]))
+
+
+class Rate(Metric):
+    """Mean KL[q(z | x) || N(0, I)]."""
+
+    name = "kl"
+    version = 1
+    title = "KL"
+    direction = "none"
+    range = (0.0, float("inf"))
+    unit = "nats/image"
+    needs = ("z", "z_std")
+    source = "arXiv 1312.6114, appendix B"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        mean, std = arrays["z"].astype(np.float64), arrays["z_std"].astype(np.float64)
+        kl = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(np.maximum(std, 1e-30))).sum(1)
+        return Value(float(kl.mean()), len(kl))

@@ -1,0 +1,44 @@
+"""How far codes are from the prior N(0, I)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Kernel = Literal["rbf", "infodiffusion"]
+
+
+def kl_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
+    """KL[N(mean, diag exp(log_var)) || N(0, I)] in nats per image: (N, d) to (N,)."""
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
+
+
+def reparametrise(mean: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
+    """z = mean + exp(log_var / 2) eps."""
+    return mean + (log_var / 2).exp() * eps
+
+
+def mmd(z: Tensor, prior: Tensor, kernel: Kernel = "rbf") -> Tensor:
+    """Squared maximum mean discrepancy between codes z (N, d) and prior draws (N, d), a scalar.
+
+    rbf: exp(-r^2 / (2 d)), U-statistic (no pair of a point with itself): 0 on average when z ~ N(0, I), and about
+    .16 for collapsed codes at d = 32. infodiffusion: exp(-r^2 / d^2), V-statistic, as the official InfoDiffusion
+    code has it: so flat that collapse costs .001, less than its own bias; for fidelity only. Repeating a batch
+    leaves the V-statistic unchanged; the U-statistic takes its rows for independent draws, which copies are not.
+    """
+    d = z.shape[1]
+    scale = 2.0 * d if kernel == "rbf" else float(d) ** 2
+    zz, pp, zp = (torch.exp(-_squared_distances(a, b) / scale) for a, b in ((z, z), (prior, prior), (z, prior)))
+    if kernel == "infodiffusion":
+        return zz.mean() + pp.mean() - 2 * zp.mean()
+    return _off_diagonal_mean(zz) + _off_diagonal_mean(pp) - 2 * zp.mean()
+
+
+def _off_diagonal_mean(gram: Tensor) -> Tensor:
+    n = gram.shape[0]
+    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """|a_i - b_j|^2, (N, M), by the expanded square (one matrix product), clamped at 0."""
+    return (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp_min(0)

@@ -1,0 +1,144 @@
+"""The method seam: what the training loop, the evaluation and the figures ask of a method."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from paramrel.data import DataSet
+from paramrel.errors import Unsupported
+from paramrel.registry import lookup, members
+from paramrel.rng import Rng
+from paramrel.settings import Frozen, Network
+
+PACKAGES = ("paramrel.methods", "baselines")
+
+Swap = Callable[[Tensor], Tensor]
+"""Own codes (N, d) to the codes that the decoder is given: identity, permuted within the batch, prior, ..."""
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """One training step's losses.
+
+    ``total`` (scalar) is what is optimised: (nats per image)/D plus weighted unitless terms, so that gradient
+    clipping, weights and learning rate mean the same at 8x8 and at 64x64. ``reported`` are detached batch means:
+    nats per image for likelihood terms and KL, unitless for MMD.
+    """
+
+    total: Tensor
+    reported: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes of N images: ``mean`` (N, d); ``std`` (N, d) of the posterior, or None for a deterministic code."""
+
+    mean: Tensor
+    std: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Nll:
+    """Negative log-likelihood bound per image in nats, in parts (N,): ``total`` is the bound."""
+
+    data: Tensor
+    """-log p(x | z), or flow loss plus reconstruction term."""
+    kl: Tensor
+    """KL[q(z | x) || N(0, I)]; 0 where the bound has none."""
+
+    @property
+    def total(self) -> Tensor:
+        return self.data + self.kl
+
+
+class NoConfig(Frozen):
+    """Settings of a method that has none."""
+
+
+class Method(nn.Module, ABC):
+    """A method. A new one is one new file in ``baselines/`` (or ``paramrel/methods/``): a subclass with a name.
+
+    Images come in as ``DataSet.to_model`` gives them: float (N, C, H, W), {0, 1} if binary, else in [0, 1].
+    Images go out as pixel probabilities or values in [0, 1]. What a method cannot do stays as it is here and
+    raises ``Unsupported(reason)``; tables show a dash with that reason.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Raise it when a change here changes what is computed (it is part of every run's hash)."""
+    title: ClassVar[str]
+    source: ClassVar[str]
+    trained: ClassVar[bool] = True
+    """False: ``fit`` is all there is; no optimiser step is made."""
+    Config: ClassVar[type[Frozen]] = NoConfig
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
+    """Rows of the benchmark: variant name to settings that differ from ``Config``'s defaults."""
+
+    def __init__(self, data: DataSet, net: Network, config: Frozen) -> None:
+        super().__init__()
+        self.data, self.net, self.config = data, net, config
+        self.progress = 1.0
+        """Fraction of the training done, set by the loop before every step; for warm-ups."""
+
+    @classmethod
+    def skip(cls, data: DataSet) -> str | None:
+        """Why this method cannot run on ``data``, or None."""
+        return None
+
+    def fit(self, images: np.ndarray, rng: Rng) -> None:
+        """Closed-form preparation on all training images (N, C, H, W), as evaluation sees them."""
+
+    @abstractmethod
+    def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
+        """Losses of one batch; all noise comes from ``rng``, a stream of this step."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Codes:
+        """Semantic codes of images, without noise."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images from codes alone, in one deterministic step, (N, C, H, W) in [0, 1]."""
+        raise Unsupported("no decoder")
+
+    def reconstruct(self, x: Tensor, z: Tensor) -> Tensor:
+        """Images from all that the method keeps of ``x``, with ``z`` in place of its own code."""
+        return self.decode(z)
+
+    def generate(self, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
+        """Images at fixed codes, everything else drawn anew (conditional generation)."""
+        raise Unsupported("no generator")
+
+    def sample(self, n: int, rng: Rng, n_steps: int) -> Tensor:
+        """n images from the prior."""
+        raise Unsupported("no prior over codes")
+
+    def nll(self, x: Tensor, rng: Rng) -> Nll:
+        """Bound on the negative log-likelihood."""
+        raise Unsupported("no likelihood")
+
+    def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
+        """The decoder's loss in nats per image, (N,), with codes swapped, at named points (flow times)."""
+        raise Unsupported("no decoder")
+
+
+class Untrained(Method, ABC):
+    """Base of sanity rows: no optimiser step."""
+
+    trained = False
+
+    def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
+        raise Unsupported(f"{self.name} is not trained")
+
+
+def methods() -> dict[str, type[Method]]:
+    """All methods by name."""
+    return members(Method, PACKAGES)
+
+
+def method(name: str) -> type[Method]:
+    """The method class called ``name``. Raises ``UserError`` with a suggestion if there is none."""
+    return lookup("method", name, methods())

@@ -1,0 +1,261 @@
+"""Networks of all methods: one residual block, an encoder trunk, a U-Net and a plain decoder.
+
+Time u and latent z enter residual blocks by adaptive group normalisation: the block normalises once, then
+modulates by u and by z, each with scale and shift. (Eq. 12 of the paper nests two group normalisations; with
+few channels per group the outer one erases what z did, with one channel per group exactly.)
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from paramrel.rng import Rng
+from paramrel.settings import Network
+
+
+def initialise(module: nn.Module, rng: Rng) -> None:
+    """Draw all weights of convolutions and linear layers anew from ``rng``, by their names; biases are 0.
+
+    Kaiming-uniform with a = sqrt(5), torch's default, but independent of global state and of the order in which
+    modules were made. Layers marked ``zero_init`` start at 0 (the last layer of a U-Net).
+    """
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            if getattr(layer, "zero_init", False):
+                nn.init.zeros_(layer.weight)
+            else:
+                nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=rng.generator(name))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def time_embedding(u: Tensor, dim: int) -> Tensor:
+    """Sinusoidal embedding of 1000 u: (N,) in [0, 1] to (N, dim)."""
+    half = dim // 2
+    frequencies = torch.exp(-math.log(10_000) * torch.arange(half, device=u.device) / half)
+    angles = 1000 * u.float()[:, None] * frequencies
+    return torch.cat((angles.sin(), angles.cos()), 1)
+
+
+class Condition(nn.Module):
+    """Embeds u and z for the blocks: each to a vector of 4 x channels, or nothing where a net does without."""
+
+    def __init__(self, channels: int, *, time: bool, latent_dim: int | None) -> None:
+        super().__init__()
+        self.channels = channels
+        self.dim = 4 * channels
+        self.time = _mlp(channels, self.dim) if time else None
+        self.latent = _mlp(latent_dim, self.dim) if latent_dim else None
+
+    def forward(self, u: Tensor | None, z: Tensor | None) -> list[Tensor]:
+        """The embeddings that exist, in the order u, z; each (N, 4 channels)."""
+        embedded = []
+        if self.time is not None:
+            embedded.append(self.time(time_embedding(u, self.channels)))
+        if self.latent is not None:
+            embedded.append(self.latent(z))
+        return embedded
+
+    @property
+    def dims(self) -> list[int]:
+        """Width of each embedding."""
+        return [self.dim] * sum(part is not None for part in (self.time, self.latent))
+
+
+def _mlp(n_in: int, n_out: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(n_in, n_out), nn.SiLU(), nn.Linear(n_out, n_out), nn.SiLU())
+
+
+class ResBlock(nn.Module):
+    """Residual block: GN, SiLU, conv; GN, modulation by every condition in turn, SiLU, conv; plus shortcut."""
+
+    def __init__(self, n_in: int, n_out: int, groups: int, condition_dims: list[int]) -> None:
+        super().__init__()
+        self.norm_in = nn.GroupNorm(groups, n_in)
+        self.conv_in = nn.Conv2d(n_in, n_out, 3, padding=1)
+        self.norm_out = nn.GroupNorm(groups, n_out)
+        self.modulations = nn.ModuleList(nn.Linear(dim, 2 * n_out) for dim in condition_dims)
+        self.conv_out = nn.Conv2d(n_out, n_out, 3, padding=1)
+        self.shortcut = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+
+    def forward(self, h: Tensor, conditions: list[Tensor]) -> Tensor:
+        out = self.conv_in(F.silu(self.norm_in(h)))
+        out = self.norm_out(out)
+        for linear, condition in zip(self.modulations, conditions, strict=True):
+            scale, shift = linear(condition)[:, :, None, None].chunk(2, 1)
+            out = out * (1 + scale) + shift
+        return self.shortcut(h) + self.conv_out(F.silu(out))
+
+
+class Attention(nn.Module):
+    """Single-head self-attention over positions, with a residual connection."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        n, c, height, width = h.shape
+        q, k, v = self.qkv(self.norm(h)).flatten(2).transpose(1, 2).chunk(3, -1)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, c, height, width)
+        return h + self.out(mixed)
+
+
+class Middle(nn.Module):
+    """Bottleneck: block, attention, block. The only attention (paper, appendix C.2)."""
+
+    def __init__(self, channels: int, groups: int, condition_dims: list[int]) -> None:
+        super().__init__()
+        self.before = ResBlock(channels, channels, groups, condition_dims)
+        self.attention = Attention(channels, groups)
+        self.after = ResBlock(channels, channels, groups, condition_dims)
+
+    def forward(self, h: Tensor, conditions: list[Tensor]) -> Tensor:
+        return self.after(self.attention(self.before(h, conditions)), conditions)
+
+
+class Down(nn.Module):
+    """The way down: blocks per level, the side halved between levels. Returns the last map of every level."""
+
+    def __init__(self, n_in: int, net: Network, condition_dims: list[int]) -> None:
+        super().__init__()
+        width = net.channels
+        self.conv_in = nn.Conv2d(n_in, width, 3, padding=1)
+        self.levels = nn.ModuleList()
+        self.halve = nn.ModuleList()
+        for level, multiplier in enumerate(net.multipliers):
+            if level:
+                self.halve.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
+            blocks = nn.ModuleList()
+            for _ in range(net.blocks):
+                blocks.append(ResBlock(width, net.channels * multiplier, net.groups, condition_dims))
+                width = net.channels * multiplier
+            self.levels.append(blocks)
+
+    def forward(self, x: Tensor, conditions: list[Tensor]) -> list[Tensor]:
+        h, maps = self.conv_in(x), []
+        for level, blocks in enumerate(self.levels):
+            h = self.halve[level - 1](h) if level else h
+            for block in blocks:
+                h = block(h, conditions)
+            maps.append(h)
+        return maps
+
+
+def bottom_shape(net: Network, height: int, width: int) -> tuple[int, int, int]:
+    """(C, H, W) of the lowest level: every halving rounds up."""
+    for _ in range(len(net.multipliers) - 1):
+        height, width = (height + 1) // 2, (width + 1) // 2
+    return net.channels * net.multipliers[-1], height, width
+
+
+class Encoder(nn.Module):
+    """Encoder trunk: the way down, the bottleneck, then a linear layer on the flattened map.
+
+    ``time=True``: u enters every block (Fig. 8b, "progressive"); False: not (Fig. 8a, "vanilla").
+    Input (N, n_in, H, W), output (N, n_out): for instance mean and log-variance side by side.
+    """
+
+    def __init__(self, n_in: int, n_out: int, side: tuple[int, int], net: Network, *, time: bool) -> None:
+        super().__init__()
+        self.condition = Condition(net.channels, time=time, latent_dim=None)
+        self.down = Down(n_in, net, self.condition.dims)
+        channels, height, width = bottom_shape(net, *side)
+        self.middle = Middle(channels, net.groups, self.condition.dims)
+        self.norm = nn.GroupNorm(net.groups, channels)
+        self.out = nn.Linear(channels * height * width, n_out)
+
+    def forward(self, x: Tensor, u: Tensor | None = None) -> Tensor:
+        conditions = self.condition(u, None)
+        h = self.middle(self.down(x, conditions)[-1], conditions)
+        return self.out(F.silu(self.norm(h)).flatten(1))
+
+
+class Up(nn.Module):
+    """The way up: blocks per level, then a convolution and nearest-neighbour doubling to the level above.
+
+    With ``skips`` the first block of every level also sees the way down's last map of that level (one skip per
+    level: "shallower" than InfoDiffusion's U-Net, paper C.2). The convolution comes before the doubling: a
+    quarter of the work for the same reach.
+    """
+
+    def __init__(self, net: Network, condition_dims: list[int], *, skips: bool) -> None:
+        super().__init__()
+        widths = [net.channels * multiplier for multiplier in net.multipliers]
+        self.levels = nn.ModuleList()
+        self.resize = nn.ModuleList()
+        for width in reversed(widths):
+            first = ResBlock(2 * width if skips else width, width, net.groups, condition_dims)
+            rest = [ResBlock(width, width, net.groups, condition_dims) for _ in range(net.blocks - 1)]
+            self.levels.append(nn.ModuleList([first, *rest]))
+        for below, above in zip(widths[:0:-1], widths[-2::-1], strict=True):
+            self.resize.append(nn.Conv2d(below, above, 3, padding=1))
+
+    def forward(self, h: Tensor, sides: list[tuple[int, int]], conditions: list[Tensor], maps: list[Tensor]) -> Tensor:
+        """``sides``: height and width of every level; ``maps``: skips of every level or none; both from the top."""
+        for level, blocks in enumerate(self.levels):
+            h = torch.cat((h, maps[-1 - level]), 1) if maps else h
+            for block in blocks:
+                h = block(h, conditions)
+            if level < len(self.resize):
+                h = F.interpolate(self.resize[level](h), size=sides[-2 - level], mode="nearest")
+        return h
+
+
+def level_sides(net: Network, height: int, width: int) -> list[tuple[int, int]]:
+    """Height and width of every level, from the top."""
+    sides = [(height, width)]
+    for _ in net.multipliers[1:]:
+        sides.append(((sides[-1][0] + 1) // 2, (sides[-1][1] + 1) // 2))
+    return sides
+
+
+class UNet(nn.Module):
+    """Conditional U-Net psi(theta_u, z, u): (N, n_in, H, W) to (N, n_out, H, W)."""
+
+    def __init__(self, n_in: int, n_out: int, net: Network) -> None:
+        super().__init__()
+        self.net = net
+        self.condition = Condition(net.channels, time=True, latent_dim=net.latent_dim)
+        dims = self.condition.dims
+        self.down = Down(n_in, net, dims)
+        self.middle = Middle(net.channels * net.multipliers[-1], net.groups, dims)
+        self.up = Up(net, dims, skips=True)
+        self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
+        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out, 3, padding=1)
+        self.out.zero_init = True
+
+    def forward(self, x: Tensor, u: Tensor, z: Tensor) -> Tensor:
+        conditions = self.condition(u, z)
+        maps = self.down(x, conditions)
+        h = self.middle(maps[-1], conditions)
+        h = self.up(h, level_sides(self.net, *x.shape[2:]), conditions, maps)
+        return self.out(F.silu(self.norm(h)))
+
+
+class Decoder(nn.Module):
+    """Decoder of the autoencoders: z (N, d) to (N, n_out, H, W), the U-Net's way up without skips."""
+
+    def __init__(self, n_out: int, side: tuple[int, int], net: Network) -> None:
+        super().__init__()
+        self.net, self.side = net, side
+        self.bottom = bottom_shape(net, *side)
+        self.linear = nn.Linear(net.latent_dim, math.prod(self.bottom))
+        self.middle = Middle(self.bottom[0], net.groups, [])
+        self.up = Up(net, [], skips=False)
+        self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
+        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.middle(self.linear(z).reshape(-1, *self.bottom), [])
+        h = self.up(h, level_sides(self.net, *self.side), [], [])
+        return self.out(F.silu(self.norm(h)))
+
+
+def n_parameters(module: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

@@ -1,0 +1,207 @@
+"""The training loop: batch, terms, backward, clip, step, EMA, log, atomic checkpoint."""
+
+import json
+import math
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from paramrel.checkpoint import load_state, save_state, save_weights
+from paramrel.data import DataSet
+from paramrel.errors import UserError
+from paramrel.files import write_text
+from paramrel.method import Method
+from paramrel.networks import initialise
+from paramrel.rng import Rng
+from paramrel.settings import Runtime, Train
+
+
+class NotFinite(UserError):
+    """A loss or a gradient became NaN or infinite."""
+
+
+class Stopped(UserError):
+    """SIGTERM or Ctrl-C: the state was saved; the same command goes on from it."""
+
+
+def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Runtime, run: Path, state: Path) -> float:
+    """Train ``method`` and write ``run``/model.safetensors (averaged weights) and ``run``/metrics.jsonl.
+
+    ``state`` holds the checkpoint while training lasts; a killed run that is started again goes on from it, to
+    bit-identical weights on the same machine. Returns the seconds spent, earlier tries included. Raises
+    ``NotFinite`` with step, term and last good checkpoint; ``Stopped`` on SIGTERM or Ctrl-C.
+    """
+    device = prepare(method, data, seed, runtime)
+    if not method.trained:
+        save_weights(run / "model.safetensors", method)
+        write_text(run / "metrics.jsonl", "")
+        return 0.0
+    rng = Rng((seed, data.name), device)
+    images = torch.from_numpy(data.load("train").images)
+    images = images.to(device) if fits(images, device) else images
+    batches = Batches(len(images), settings.batch_size, Rng((seed, data.name, "order")))
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
+    )
+    ema = AveragedModel(method, multi_avg_fn=warmed_up_average(settings.ema_decay))
+    checkpoint = state / "state.safetensors"
+    first, seconds = load_state(checkpoint, method, ema, optimiser)
+    log = Log(state / "metrics.jsonl", first, checkpoint)
+    if settings.compile:
+        for network in method.children():
+            network.compile()
+    stop = StopSignal()
+    started = time.monotonic() - seconds
+    method.train()
+    for step in progress(first, settings.steps):
+        batch = data.to_model(images[batches.indices(step)].to(device), rng.at("data", step))
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            method.progress = step / settings.steps
+            terms = method.loss(batch, rng.at("loss", step))
+        optimiser.zero_grad(set_to_none=True)
+        terms.total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(settings, step)
+        optimiser.step()
+        ema.update_parameters(method)
+        log.add(step, {"loss": terms.total.detach(), **terms.reported, "grad_norm": norm.detach()})
+        done = step + 1
+        due = done % runtime.checkpoint_every == 0 and done < settings.steps
+        if due or stop.requested or done % runtime.log_every == 0 or done == settings.steps:
+            log.flush()
+        if due or stop.requested:
+            save_state(checkpoint, done, time.monotonic() - started, method, ema, optimiser)
+        if stop.requested:
+            raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoint}")
+    stop.restore()
+    save_weights(run / "model.safetensors", ema.module)
+    write_text(run / "metrics.jsonl", log.path.read_text())
+    shutil.rmtree(state, ignore_errors=True)
+    return time.monotonic() - started
+
+
+def prepare(method: Method, data: DataSet, seed: int, runtime: Runtime) -> torch.device:
+    """Threads, determinism, first weights and closed-form parts; the method is moved to the returned device."""
+    device = choose_device(runtime)
+    torch.set_num_threads(runtime.threads)
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(True)
+    rng = Rng((seed, "init"))
+    initialise(method, rng)
+    method.fit(data.evaluation_images("train")[0], rng.at("fit"))
+    method.to(device)
+    return device
+
+
+def choose_device(runtime: Runtime) -> torch.device:
+    """The configured device; auto takes a GPU where there is one."""
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("runtime.device is cuda but torch sees no GPU: set it to auto or cpu, or install a CUDA build")
+    return torch.device("cuda" if runtime.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def fits(images: Tensor, device: torch.device) -> bool:
+    """Whether the uint8 images take less than a quarter of the device's free memory."""
+    return device.type == "cpu" or images.nbytes < torch.cuda.mem_get_info(device)[0] / 4
+
+
+class Batches:
+    """Which images make up the batch of a step: a pure function of (seed, data set, step).
+
+    Every epoch is a fresh order of all images; the last, incomplete batch is dropped.
+    """
+
+    def __init__(self, n_images: int, batch_size: int, rng: Rng) -> None:
+        if batch_size > n_images:
+            raise UserError(f"batch_size {batch_size} is more than the {n_images} training images: lower it")
+        self.n_images, self.batch_size, self.rng = n_images, batch_size, rng
+        self.per_epoch = n_images // batch_size
+        self.epoch, self.order = -1, torch.empty(0)
+
+    def indices(self, step: int) -> Tensor:
+        """Indices of the step's images, (batch_size,), int64."""
+        epoch, position = divmod(step, self.per_epoch)
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, self.rng.at(epoch).permutation("images", self.n_images)
+        return self.order[position * self.batch_size : (position + 1) * self.batch_size]
+
+
+def learning_rate(settings: Train, step: int) -> float:
+    """Linear warm-up, then constant or half a cosine to 0: a pure function of the step (0-based)."""
+    warm = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    if settings.schedule == "constant":
+        return settings.learning_rate * warm
+    past = max(0, step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * past))
+
+
+def warmed_up_average(decay: float):
+    """EMA update with decay min(decay, (1 + n) / (10 + n)), n the number of averaged steps."""
+
+    @torch.no_grad()
+    def update(average: list[Tensor], current: list[Tensor], n_averaged: Tensor) -> None:
+        n = int(n_averaged)
+        torch._foreach_lerp_(average, current, 1 - min(decay, (1 + n) / (10 + n)))
+
+    return update
+
+
+class Log:
+    """metrics.jsonl: one line per step. Values stay on the device until ``flush``, so that a GPU never waits."""
+
+    def __init__(self, path: Path, first: int, checkpoint: Path) -> None:
+        self.path, self.checkpoint = path, checkpoint
+        self.pending: list[tuple[int, dict[str, Tensor]]] = []
+        lines = path.read_text().splitlines() if path.exists() and first else []
+        write_text(path, "".join(f"{line}\n" for line in lines[:first]))
+
+    def add(self, step: int, terms: dict[str, Tensor]) -> None:
+        self.pending.append((step, terms))
+
+    def flush(self) -> None:
+        """Write what is pending. Raises ``NotFinite`` at the first value that is NaN or infinite."""
+        values = torch.stack([torch.stack(list(terms.values())) for _, terms in self.pending]).float().cpu().numpy()
+        with self.path.open("a") as file:
+            for (step, terms), row in zip(self.pending, values, strict=True):
+                for term, value in zip(terms, row, strict=True):
+                    if not np.isfinite(value):
+                        last = f"last good checkpoint: {self.checkpoint}"
+                        none = "there is no checkpoint yet"
+                        raise NotFinite(
+                            f"{term} is {value} at step {step}: lower the learning rate or clip_norm; "
+                            f"{last if self.checkpoint.exists() else none}"
+                        )
+                numbers = {term: float(f"{value:.6g}") for term, value in zip(terms, row, strict=True)}
+                file.write(json.dumps({"step": step, **numbers}) + "\n")
+        self.pending.clear()
+
+
+class StopSignal:
+    """Turns SIGTERM and Ctrl-C into a request that the loop honours after its step."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.old = {number: signal.signal(number, self._request) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def _request(self, *_: object) -> None:
+        self.requested = True
+
+    def restore(self) -> None:
+        for number, handler in self.old.items():
+            signal.signal(number, handler)
+
+
+def progress(first: int, last: int) -> tqdm:
+    """A progress bar on a terminal; a quiet line every half minute in a log."""
+    terminal = sys.stderr.isatty()
+    return tqdm(range(first, last), initial=first, total=last, mininterval=0.2 if terminal else 30, ascii=not terminal)

@@ -1,0 +1,1 @@
+"""The benchmark around the methods: configuration, cells, evaluation, tables, figures, command line."""

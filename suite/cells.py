@@ -1,0 +1,140 @@
+"""Cells: one training each (data set x method x variant x seed), and where its files lie."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from paramrel import CODE_VERSION
+from paramrel.data import dataset
+from paramrel.errors import UserError, unknown
+from paramrel.method import Method, method, methods
+from paramrel.settings import Frozen, Network, Train
+from suite.config import Override, Preset, build, merge, method_config, training
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and all that decides its result."""
+
+    dataset: str
+    method: str
+    variant: str
+    seed: int
+    network: Network
+    train: Train
+    config: Frozen
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The resolved configuration: plain values, defaults filled in, versions of the code that reads them."""
+        return {
+            "dataset": {"name": self.dataset, "version": dataset(self.dataset).version},
+            "method": {"name": self.method, "version": method(self.method).version},
+            "config": self.config.model_dump(mode="json"),
+            "network": self.network.model_dump(mode="json"),
+            "train": self.train.model_dump(mode="json") if method(self.method).trained else None,
+            "seed": self.seed,
+            "code_version": CODE_VERSION,
+        }
+
+    @property
+    def hash(self) -> str:
+        """Ten hexadecimal digits over ``resolved``; part of the path, so that stale results are never taken."""
+        return short_hash(self.resolved)
+
+    @property
+    def path(self) -> str:
+        """Where the cell's files lie below ``runs/`` (and its training state below ``state/``)."""
+        return f"{self.dataset}/{self.method}-{self.variant}/seed{self.seed}-{self.hash}"
+
+    def build(self) -> Method:
+        """The untrained method."""
+        return method(self.method)(dataset(self.dataset), self.network, self.config)
+
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.method}-{self.variant}/seed{self.seed}"
+
+
+def short_hash(value: Any) -> str:
+    """sha256 of canonical JSON, ten digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
+
+
+@cache
+def _n_images(name: str) -> int:
+    return len(dataset(name).load("train").labels)
+
+
+def cells(preset: Preset) -> list[Cell]:
+    """Every cell of a preset, in the order of its lists. Raises ``UserError`` where data are missing."""
+    found = []
+    for data_name in preset.datasets:
+        data = dataset(data_name)
+        data.check_available()
+        for name in method_names(preset):
+            if method(name).skip(data) is None:
+                for variant in variants(preset, name):
+                    found += [make_cell(preset, data_name, name, variant, seed) for seed in preset.seeds]
+    if not found:
+        raise UserError("the preset has no cell: every method skips every data set")
+    return found
+
+
+def method_names(preset: Preset) -> tuple[str, ...]:
+    """Methods of a preset: sanity rows first, then baselines, then the paper's, each by name."""
+    if preset.methods != "all":
+        return preset.methods
+    return tuple(sorted(methods(), key=lambda name: (method(name).trained, name.startswith("paramrel"), name)))
+
+
+def skipped(preset: Preset) -> list[tuple[str, str, str]]:
+    """(data set, method, reason) of what a preset names and cannot run."""
+    pairs = ((data, name) for data in preset.datasets for name in method_names(preset))
+    reasons = ((data, name, method(name).skip(dataset(data))) for data, name in pairs)
+    return [(data, name, reason) for data, name, reason in reasons if reason is not None]
+
+
+def variants(preset: Preset, name: str) -> dict[str, dict[str, Any]]:
+    """Variants of a method: those of its file unless the preset replaces them."""
+    replaced = preset.per_method.get(name, Override()).variants
+    return dict(method(name).variants) if replaced is None else replaced
+
+
+def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int) -> Cell:
+    """One cell: the preset's values, then the data set's, then the method's, then the variant's."""
+    known = variants(preset, name)
+    if variant not in known:
+        raise unknown(f"variant of {name}", variant, known)
+    parts = [preset, preset.per_dataset.get(data_name, Override()), preset.per_method.get(name, Override())]
+    network: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+    for part in parts:
+        network = merge(network, part.network.model_dump(exclude_none=True))
+        train = merge(train, part.train.model_dump(exclude_none=True))
+    origin = f"{name}-{variant}"
+    config = method_config(name, parts[2].config | known[variant], f"settings of {origin}")
+    settings = training(train, _n_images(data_name))
+    return Cell(data_name, name, variant, seed, build(Network, network, origin), settings, config)
+
+
+def find(preset: Preset, data_name: str, name: str, variant: str | None, seed: int | None) -> Cell:
+    """The cell that a command line names. Raises ``UserError`` with suggestions."""
+    if data_name not in preset.datasets:
+        raise unknown("data set of this preset", data_name, preset.datasets)
+    if name not in method_names(preset):
+        raise unknown("method of this preset", name, method_names(preset))
+    data = dataset(data_name)
+    data.check_available()
+    reason = method(name).skip(data)
+    if reason is not None:
+        raise UserError(f"{name} does not run on {data_name}: {reason}")
+    chosen = variant or next(iter(variants(preset, name)))
+    return make_cell(preset, data_name, name, chosen, preset.seeds[0] if seed is None else seed)
+
+
+def run_dir(runs: Path, cell: Cell) -> Path:
+    """Folder of a cell's declared outputs."""
+    return runs / cell.path

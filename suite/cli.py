@@ -1,0 +1,215 @@
+"""The command line: each command does one thing that a rule of the workflow calls by ``shell:``."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from paramrel.errors import UserError
+
+# Heavy modules (torch, the methods) are imported inside the commands, so that `paramrel evaluate` on anybody's codes
+# and `--help` start at once.
+
+app = typer.Typer(
+    help="Train, measure and trace semantic latent generative models.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+
+Config = Annotated[Path, typer.Option("--config", help="Parameter file.")]
+PresetName = Annotated[str | None, typer.Option("--preset", help="Preset of the parameter file; its own default if none.")]
+DataName = Annotated[str, typer.Option("--dataset", help="Data set; see `paramrel list datasets`.")]
+MethodName = Annotated[str, typer.Option("--method", help="Method; see `paramrel list methods`.")]
+Variant = Annotated[str | None, typer.Option("--variant", help="Variant of the method; its first if none.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the preset's first if none.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of trained models and codes.")]
+State = Annotated[Path, typer.Option("--state", help="Folder of training checkpoints, for resuming.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of tables and figures.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
+
+
+def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Print a ``UserError`` as one line and exit with 2; anything else is a bug and keeps its traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+
+    return run
+
+
+def _preset(config: Path, name: str | None):
+    from suite.config import load, resolve
+
+    params = load(config)
+    chosen = name or params.preset
+    return chosen, resolve(params, chosen, str(config))
+
+
+def _cell(config: Path, preset: str | None, data: str, method: str, variant: str | None, seed: int | None):
+    from suite.cells import find
+
+    chosen = _preset(config, preset)[1]
+    return chosen, find(chosen, data, method, variant, seed)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, sort_keys=True))
+
+
+@app.command()
+@one_line_errors
+def train(
+    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train one cell, or go on where a killed training stopped."""
+    chosen, cell = _cell(config, preset, dataset, method, variant, seed)
+    if dry_run:
+        _print_json({"path": str(runs / cell.path), "resolved": cell.resolved, "runtime": chosen.runtime.model_dump()})
+        return
+    from paramrel.data import dataset as data_set
+    from paramrel.files import check_writable
+    from paramrel.training import train as train_method
+    from suite.provenance import write_run
+
+    run = runs / cell.path
+    for folder in (run, state / cell.path):
+        check_writable(folder)
+    seconds = train_method(
+        cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path
+    )  # fmt: skip
+    write_run(run, cell, chosen.runtime, seconds)
+    print(f"trained {cell} in {seconds:.0f} s: {run}")
+
+
+@app.command()
+@one_line_errors
+def encode(
+    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Write a trained cell's codes, reconstructions, generated images and losses as one .npz file."""
+    from suite.names import codes_name
+
+    chosen, cell = _cell(config, preset, dataset, method, variant, seed)
+    run = runs / cell.path
+    if dry_run:
+        _print_json({"path": str(run / codes_name(chosen.evaluate)), "evaluate": chosen.evaluate.model_dump()})
+        return
+    if not (run / "model.safetensors").exists():
+        raise UserError(f"{cell} is not trained ({run}/model.safetensors is missing): run paramrel train first")
+    from suite.encode import encode as encode_cell
+
+    print(encode_cell(cell, chosen.evaluate, chosen.runtime, run))
+
+
+@app.command()
+@one_line_errors
+def evaluate(
+    codes: Annotated[Path, typer.Argument(help=".npz file with z (N, d), y (N,) or (N, k), and optionally y_names.")],
+    out: Annotated[Path, typer.Option("--out", help="JSON file of the rows.")],
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="Metric, repeatable; all that apply if none.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the folds.")] = 0,
+) -> None:
+    """Measure codes, anybody's: no model is needed."""
+    from suite.evaluate import evaluate_to
+
+    for row in evaluate_to(codes, tuple(metric or ()), seed, out)["rows"]:
+        value = "–" if row["value"] is None else f"{row['value']:.4f}"
+        note = f"  ({row['note']})" if row["note"] else ""
+        print(f"{row['metric']:24} {value}{note}")
+
+
+@app.command()
+@one_line_errors
+def figures(
+    preset: PresetName = None, only: Annotated[list[str] | None, typer.Option("--only", help="Figure, repeatable.")] = None,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), results: Results = Path("results"),
+) -> None:  # fmt: skip
+    """Draw the figures of a preset from its cells' arrays."""
+    from paramrel.errors import unknown
+    from suite.figures import FIGURES, save
+
+    name, chosen = _preset(config, preset)
+    for figure in only or FIGURES:
+        if figure not in FIGURES:
+            raise unknown("figure", figure, FIGURES)
+        save(FIGURES[figure](chosen, runs), results / name / "figures" / figure)
+        print(results / name / "figures" / f"{figure}.png")
+
+
+@app.command()
+@one_line_errors
+def table(
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
+    results: Results = Path("results"),
+) -> None:  # fmt: skip
+    """Collect the rows of a preset and write its tables; print Table 2."""
+    from paramrel.files import write_text
+    from suite.rows import collect, read_rows, write_rows
+    from suite.tables import table2, usage_table, write_table
+
+    name, chosen = _preset(config, preset)
+    folder = results / name
+    rows, provenance = collect(chosen, runs)
+    write_rows(rows, folder / "rows.csv")
+    write_text(folder / "runs.csv", provenance.to_csv(index=False, lineterminator="\n"))
+    written = read_rows(folder / "rows.csv")
+    caption = f"Table 2: linear probes of the codes (preset {name})"
+    write_table(*table2(written), caption, folder / "table2")
+    write_table(*usage_table(written), f"Latent usage (preset {name})", folder / "latent_usage")
+    print((folder / "table2.md").read_text())
+    print((folder / "latent_usage.md").read_text())
+
+
+@app.command(name="list")
+@one_line_errors
+def list_members(what: Annotated[str, typer.Argument(help="methods, datasets or metrics")]) -> None:
+    """List what is registered."""
+    from paramrel.errors import unknown
+
+    if what == "methods":
+        from paramrel.method import methods
+
+        for name, cls in methods().items():
+            print(f"{name:24} {cls.title}: variants {', '.join(cls.variants)}; {cls.source}")
+    elif what == "datasets":
+        from paramrel.data import datasets
+
+        for name, cls in datasets().items():
+            print(f"{name:24} {cls.title}: {'x'.join(map(str, cls.shape))}, {len(cls.class_names)} classes; {cls.source}; {cls.licence}")  # fmt: skip
+    elif what == "metrics":
+        from metrics import metrics
+
+        for name, cls in metrics().items():
+            print(f"{name:24} v{cls.version} {cls.title}: {cls.direction}, {list(cls.range)} {cls.unit}, needs {', '.join(cls.needs)}")  # fmt: skip
+    else:
+        raise unknown("list", what, ("methods", "datasets", "metrics"))
+
+
+@app.command("check-config")
+@one_line_errors
+def check_config(
+    config: Config = Path("params.yaml"), preset: PresetName = None,
+    schema: Annotated[Path | None, typer.Option("--schema", help="Also write the JSON Schema here.")] = None,
+) -> None:  # fmt: skip
+    """Check the parameter file and print the preset with everything filled in."""
+    from paramrel.files import write_json
+    from suite.config import schema as json_schema
+
+    name, chosen = _preset(config, preset)
+    if schema:
+        write_json(schema, json_schema())
+    _print_json({name: chosen.model_dump(mode="json", exclude_none=True)})
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,240 @@
+"""params.yaml to frozen, typed settings; unknown keys are answered with a suggestion."""
+
+import difflib
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, create_model, field_validator
+
+from metrics import metrics
+from paramrel.data import datasets
+from paramrel.errors import UserError, unknown
+from paramrel.method import methods
+from paramrel.settings import Frozen, Network, Runtime, Train
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def partial(model: type[Frozen], name: str, **extra: Any) -> type[Frozen]:
+    """``model`` with every field optional, for the places that say only what differs."""
+    fields = {
+        key: (Annotated[field.annotation, Field(), *field.metadata] | None, Field(None, description=field.description))
+        for key, field in model.model_fields.items()
+    }
+    return create_model(name, __base__=Frozen, **fields, **extra)
+
+
+NetworkOverride = partial(Network, "NetworkOverride")
+TrainOverride = partial(
+    Train,
+    "TrainOverride",
+    epochs=(Annotated[int, Field(ge=1)] | None, Field(None, description="Passes over the data, in place of steps.")),
+)
+
+
+class Evaluate(Frozen):
+    """What is measured, and on how much."""
+
+    metrics: tuple[str, ...] | Literal["all"] = "all"
+    n_images: int = Field(400, ge=8)
+    """Test images that are reconstructed, generated from and scored (fewer where the test split is smaller)."""
+    n_probe_images: int = Field(5000, ge=10)
+    """Training images for the pixel probe behind class agreement."""
+    sampling_steps: int = Field(20, ge=1)
+    """n, steps of ancestral sampling."""
+    probe_seed: int = Field(0, ge=0)
+    """Decides the folds, the same for every method and seed."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        return value if value == "all" else _check_names("metric", value, metrics())
+
+
+class Override(Frozen):
+    """What differs for one data set or one method of a preset."""
+
+    network: NetworkOverride = NetworkOverride()
+    train: TrainOverride = TrainOverride()
+    config: dict[str, Any] = {}
+    """Settings of the method, for all its variants."""
+    variants: dict[str, dict[str, Any]] | None = None
+    """Replaces the variants that the method's file declares: variant name to settings."""
+
+
+class Preset(Frozen):
+    """One benchmark: data sets x methods x variants x seeds."""
+
+    extends: str | None = None
+    """Another preset whose values hold where this one is silent."""
+    datasets: tuple[str, ...] = Field(("digits_binarized",), min_length=1)
+    methods: tuple[str, ...] | Literal["all"] = "all"
+    """all: every method that is registered; or names."""
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    network: NetworkOverride = NetworkOverride()
+    train: TrainOverride = TrainOverride()
+    evaluate: Evaluate = Evaluate()
+    per_dataset: dict[str, Override] = {}
+    per_method: dict[str, Override] = {}
+    runtime: Runtime = Runtime()
+
+    @field_validator("datasets")
+    @classmethod
+    def _known_datasets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _check_names("data set", value, datasets())
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, value: Any) -> Any:
+        return value if value == "all" else _check_names("method", value, methods())
+
+    @field_validator("per_dataset", "per_method")
+    @classmethod
+    def _known_overrides(cls, value: dict[str, Override], info: Any) -> dict[str, Override]:
+        kind, known = ("data set", datasets()) if info.field_name == "per_dataset" else ("method", methods())
+        _check_names(kind, tuple(value), known)
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) != len(value) or min(value) < 0:
+            raise ValueError(f"seeds {list(value)} must be distinct and not negative")
+        return value
+
+
+class Params(Frozen):
+    """params.yaml."""
+
+    preset: str = "quick"
+    """The preset that is run where none is named."""
+    params: str = "params.yaml"
+    """Only for ``snakemake --config params=FILE``: another parameter file."""
+    presets: dict[str, dict[str, Any]]
+    """Presets as written; ``resolve`` turns one into a ``Preset``."""
+
+
+def load(path: Path) -> Params:
+    """Read and check a parameter file, every preset of it. Raises ``UserError`` with one line on what is wrong."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}: name a parameter file with --config") from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+    return parse(raw, str(path))
+
+
+def parse(raw: Any, origin: str) -> Params:
+    """Check a parameter dictionary. ``origin`` names it in errors."""
+    if not isinstance(raw, dict):
+        raise UserError(f"{origin} must hold a mapping with the keys preset and presets")
+    params = build(Params, raw, origin)
+    if params.preset not in params.presets:
+        raise UserError(f"{origin}: {unknown('preset', params.preset, params.presets)}")
+    for name in params.presets:
+        resolve(params, name, origin)
+    return params
+
+
+def resolve(params: Params, name: str, origin: str = "params.yaml") -> Preset:
+    """The preset called ``name`` with everything it extends filled in."""
+    chain, merged = [name], {}
+    while True:
+        if chain[-1] not in params.presets:
+            raise UserError(f"{origin}: {unknown('preset', chain[-1], params.presets)}")
+        written = params.presets[chain[-1]]
+        if not isinstance(written, dict):
+            raise UserError(f"{origin}: presets.{chain[-1]} must be a mapping")
+        merged = merge(written, merged)
+        parent = written.get("extends")
+        if parent is None:
+            return build(Preset, merged, f"{origin}: presets.{name}")
+        if parent in chain:
+            raise UserError(f"{origin}: presets {' -> '.join([*chain, parent])} extend each other in a circle")
+        chain.append(parent)
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``over`` on top of ``base``, mapping by mapping. Variants are replaced whole; steps replace epochs and back."""
+    merged = dict(base)
+    for key, other in (("steps", "epochs"), ("epochs", "steps")):
+        if over.get(key) is not None:
+            merged.pop(other, None)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "variants"
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def build(model: type[Model], raw: dict[str, Any], origin: str) -> Model:
+    """``model`` from ``raw``, or a ``UserError`` of one line: where, what, and the nearest known key."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if not _is_type_tag(part))
+        if first["type"] == "extra_forbidden":
+            known = _fields_at(model, first["loc"][:-1])
+            close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            message = f"unknown key {where!r}: {hint}known keys: {', '.join(known)}"
+        else:
+            message = f"{where or 'value'}: {first['msg'].removeprefix('Value error, ')}"
+            if first["type"] not in ("value_error", "missing"):
+                message += f" (got {first['input']!r})"
+        raise UserError(f"{origin}: {message}") from error
+
+
+def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Field names of the model that ``path`` leads to."""
+    current: Any = model
+    for part in path:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            current = current.model_fields[part].annotation if part in current.model_fields else current
+        elif get_origin(current) is dict:
+            current = get_args(current)[1]
+        if get_origin(current) in (Union, UnionType):
+            current = next(arg for arg in get_args(current) if arg is not type(None))
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+
+
+def _is_type_tag(part: Any) -> bool:
+    """Pydantic adds the tried member of a union to a location, e.g. "tuple[str, ...]" or "literal['all']"."""
+    return isinstance(part, str) and ("[" in part or part in ("str", "int"))
+
+
+def _check_names(kind: str, names: tuple[str, ...], known: dict[str, Any]) -> tuple[str, ...]:
+    for name in names:
+        if name not in known:
+            raise ValueError(str(unknown(kind, name, known)))
+    return names
+
+
+def method_config(name: str, settings: dict[str, Any], origin: str) -> Frozen:
+    """A method's typed settings from a dictionary."""
+    return build(methods()[name].Config, settings, origin)
+
+
+def training(written: dict[str, Any], n_images: int) -> Train:
+    """The training of one cell; ``epochs`` become steps (a last incomplete batch is dropped)."""
+    given = dict(written)
+    epochs = given.pop("epochs", None)
+    if epochs is not None:
+        batch_size = given.get("batch_size", Train.model_fields["batch_size"].default)
+        given["steps"] = epochs * max(1, n_images // batch_size)
+    return Train(**given)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of params.yaml: ``Params`` with every preset checked as a ``Preset``."""
+    full = Params.model_json_schema()
+    preset = Preset.model_json_schema(ref_template="#/$defs/{model}")
+    full["$defs"] = preset.pop("$defs", {}) | {"Preset": preset}
+    full["properties"]["presets"]["additionalProperties"] = {"$ref": "#/$defs/Preset"}
+    full["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return full

@@ -1,0 +1,162 @@
+"""Figures from saved arrays and logs: the same arrays give the same bytes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from paramrel.data import dataset
+from paramrel.errors import UserError
+from paramrel.files import write_atomically
+from paramrel.method import methods
+from suite.cells import Cell, cells, run_dir
+from suite.config import Preset
+from suite.evaluate import read_codes
+from suite.names import codes_name
+from suite.results import FIGURE_NAMES
+from suite.tables import label
+
+N_COLUMNS = 12
+METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
+IMAGE_ROWS = (
+    ("x_test", "source"),
+    ("decoded", "from z alone, one step"),
+    ("generated", "drawn anew, own z"),
+    ("generated_permuted", "drawn anew, permuted z"),
+    ("reconstructed", "all that is kept, own z"),
+    ("reconstructed_permuted", "all that is kept, permuted z"),
+)
+
+
+def colours() -> dict[str, tuple[float, float, float]]:
+    """One colour-blind safe colour per method, the same in every figure."""
+    names = sorted(methods())
+    palette = sns.color_palette("colorblind", 10)
+    return {name: palette[i % len(palette)] for i, name in enumerate(names)}
+
+
+def first_seed(preset: Preset) -> list[Cell]:
+    """The preset's cells of its first seed."""
+    return [cell for cell in cells(preset) if cell.seed == preset.seeds[0]]
+
+
+def _arrays(preset: Preset, runs: Path, cell: Cell) -> dict[str, np.ndarray]:
+    return read_codes(run_dir(runs, cell) / codes_name(preset.evaluate))[0]
+
+
+def reconstructions(preset: Preset, runs: Path) -> Figure:
+    """Held-out images and what each method makes of their codes; permuted codes show whether z matters."""
+    blocks = []
+    for cell in first_seed(preset):
+        arrays = _arrays(preset, runs, cell)
+        if "decoded" in arrays:
+            rows = [(text, arrays[name][:N_COLUMNS]) for name, text in IMAGE_ROWS if name in arrays]
+            blocks.append((f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}", rows))
+    n_rows = sum(len(rows) for _, rows in blocks)
+    if not n_rows:
+        raise UserError("no method of this preset decodes: the figure has nothing to show; add a method that does")
+    figure, axes = plt.subplots(n_rows, 1, figsize=(7.2, 0.5 * n_rows + 0.3), squeeze=False)
+    position = 0
+    for title, rows in blocks:
+        for i, (text, images) in enumerate(rows):
+            axis = axes[position, 0]
+            _strip(axis, images)
+            axis.text(-0.01, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=7)
+            if i == 0:
+                axis.text(1.01, 0.5, title, transform=axis.transAxes, ha="left", va="center", fontsize=7, weight="bold")
+            position += 1
+    figure.subplots_adjust(left=0.24, right=0.80, top=0.99, bottom=0.01, hspace=0.08)
+    return figure
+
+
+def samples(preset: Preset, runs: Path) -> Figure:
+    """Images drawn from each method's prior."""
+    grids = []
+    for cell in first_seed(preset):
+        arrays = _arrays(preset, runs, cell)
+        if "samples" in arrays:
+            grids.append((f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}", arrays["samples"]))
+    if not grids:
+        raise UserError("no method of this preset samples: the figure has nothing to show; add a method that does")
+    n_columns = min(4, len(grids))
+    n_rows = -(-len(grids) // n_columns)
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=(1.8 * n_columns, 2.15 * n_rows), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (title, images) in zip(axes.flat, grids, strict=False):
+        rows = [np.concatenate(list(_padded(images[i : i + 8])), axis=1) for i in range(0, 64, 8)]
+        _show(axis, np.concatenate(rows, axis=0))
+        axis.set_title(title, fontsize=7)
+    figure.tight_layout()
+    return figure
+
+
+def training_curves(preset: Preset, runs: Path) -> Figure:
+    """Losses against steps, a running mean over 25 steps, one thin line per seed."""
+    frames = []
+    for cell in cells(preset):
+        lines = (run_dir(runs, cell) / "metrics.jsonl").read_text().splitlines()
+        if lines:
+            frame = pd.DataFrame([json.loads(line) for line in lines]).drop(columns=["step"])
+            frames.append((cell, frame.rolling(25, min_periods=1).mean()))
+    if not frames:
+        raise UserError("no method of this preset is trained: there are no curves; add a method that is")
+    variants = list(dict.fromkeys((cell.dataset, cell.method, cell.variant) for cell, _ in frames))
+    figure, axes = plt.subplots(1, len(variants), figsize=(2.2 * len(variants), 2.4), squeeze=False)
+    styles = ("-", "--", ":", "-.")
+    for axis, (data, name, variant) in zip(axes[0], variants, strict=True):
+        for cell, frame in frames:
+            if (cell.dataset, cell.method, cell.variant) == (data, name, variant):
+                terms = [column for column in frame if column not in ("loss", "grad_norm", "mmd")]
+                for style, term in zip(styles, terms, strict=False):
+                    first = cell.seed == preset.seeds[0]
+                    axis.plot(frame[term], style, color=colours()[name], lw=0.9, label=term if first else None)
+        axis.set_title(f"{label(name, variant)}\n{dataset(data).title}", fontsize=7)
+        axis.set_xlabel("step", fontsize=7)
+        axis.tick_params(labelsize=6)
+        axis.set_yscale("symlog", linthresh=1)
+        axis.set_ylim(bottom=0)
+        axis.legend(fontsize=6, frameon=False)
+    axes[0, 0].set_ylabel("nats/image", fontsize=7)
+    figure.tight_layout()
+    return figure
+
+
+FIGURES: dict[str, Callable[[Preset, Path], Figure]] = {name: globals()[name] for name in FIGURE_NAMES}
+"""Each figure of the workflow is the function of that name in this file."""
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """``stem``.png and .pdf without time stamps."""
+    for suffix, metadata in METADATA.items():
+        write_atomically(
+            stem.with_suffix(f".{suffix}"),
+            lambda temporary, suffix=suffix, metadata=metadata: figure.savefig(
+                temporary, format=suffix, dpi=150, metadata=metadata
+            ),
+        )
+    plt.close(figure)
+
+
+def _padded(images: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) to (N, H + 1, W + 1, C) with a grey line between images."""
+    channels_last = images.astype(np.float32).transpose(0, 2, 3, 1)
+    return np.pad(channels_last, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=0.5)
+
+
+def _strip(axis: plt.Axes, images: np.ndarray) -> None:
+    """Images side by side."""
+    axis.set_axis_off()
+    _show(axis, np.concatenate(list(_padded(images)), axis=1))
+
+
+def _show(axis: plt.Axes, image: np.ndarray) -> None:
+    axis.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")

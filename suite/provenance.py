@@ -1,0 +1,88 @@
+"""Where a number comes from: code, data, configuration, environment, machine."""
+
+import hashlib
+import os
+import platform
+import resource
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from paramrel.data import dataset
+from paramrel.files import write_json
+from paramrel.networks import n_parameters
+from paramrel.training import choose_device
+from paramrel.settings import Runtime
+from suite.cells import Cell
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
+
+
+def write_run(run: Path, cell: Cell, runtime: Runtime, seconds: float) -> None:
+    """``run``/run.json: the resolved configuration and everything that a rerun would need to know."""
+    write_json(run / "run.json", {
+        "cell": str(cell),
+        "hash": cell.hash,
+        "resolved": cell.resolved,
+        "parameters": n_parameters(cell.build()),
+        "data_sha256": dataset(cell.dataset).fingerprint(),
+        "code": code(),
+        "lock_sha256": lock_hash(),
+        "machine": machine(runtime),
+        "libraries": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        "seconds": round(seconds, 1),
+        "peak_memory_mib": peak_memory_mib(),
+    })  # fmt: skip
+
+
+def code() -> dict[str, Any]:
+    """Commit of the code and whether it has uncommitted changes outside results/; nulls outside a git checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--", ".", ":!results", ":!dvc.lock")
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": bool(changed)}
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def lock_hash() -> str | None:
+    """sha256 of uv.lock: which environment."""
+    lock = ROOT / "uv.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None
+
+
+def machine(runtime: Runtime) -> dict[str, Any]:
+    """Processor, vector instructions that torch uses, threads, device."""
+    device = choose_device(runtime)
+    return {
+        "processor": processor(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": runtime.threads,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def processor() -> str:
+    """Model of the processor, as /proc/cpuinfo has it."""
+    try:
+        fields = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
+    except OSError:
+        return platform.processor()
+    found = {key.strip(): value.strip() for key, value in fields.items()}
+    return " ".join(found.get(key, "?") for key in ("model name", "cpu family", "model", "stepping"))
+
+
+def peak_memory_mib() -> int:
+    """Largest resident set of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

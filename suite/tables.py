@@ -1,0 +1,203 @@
+"""Tables from rows.csv: the same rows give the same bytes, as csv, GitHub markdown and LaTeX."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from metrics import metric
+from paramrel.data import dataset
+from paramrel.files import write_text
+from paramrel.method import method
+from suite.statistics import Summary, summarise
+
+PUBLISHED = Path(__file__).with_name("published.csv")
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measured cell of a table: the summary over seeds, or the reason why there is none."""
+
+    summary: Summary | None
+    note: str = ""
+
+
+def label(name: str, variant: str) -> str:
+    """Row label of a method: title, and the variant in brackets unless there is one only."""
+    title = method(name).title
+    return title if variant == "default" else f"{title} ({variant})"
+
+
+def method_rows(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """(method, variant) in order of appearance."""
+    return list(rows[["method", "variant"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def measured(rows: pd.DataFrame, data: str, name: str, variant: str, metric_name: str) -> Measured:
+    """One cell over all seeds; "skipped" data sets and dashes keep their reasons."""
+    mine = rows[
+        (rows.dataset == data) & (rows.method == name) & (rows.variant == variant)
+        & (rows.metric == metric_name) & (rows.fold == "mean")
+    ]  # fmt: skip
+    values = mine.value.dropna().to_numpy(float)
+    if len(values):
+        return Measured(summarise(values))
+    return Measured(None, mine.note.iloc[0] if len(mine) else "not run")
+
+
+def chance(rows: pd.DataFrame, data: str, metric_name: str) -> float | None:
+    """The metric's chance level on a data set."""
+    found = rows[(rows.dataset == data) & (rows.metric == metric_name)].chance.dropna()
+    return float(found.iloc[0]) if len(found) else None
+
+
+def published(data: str, name: str, variant: str, metric_name: str) -> pd.Series | None:
+    """The paper's number for a cell, if it prints one."""
+    table = pd.read_csv(PUBLISHED, keep_default_na=False)
+    found = table[(table.dataset == data) & (table.method == name) & (table.variant == variant) & (table.metric == metric_name)]
+    return None if found.empty else found.iloc[0]
+
+
+def show(summary: Summary | None, digits: int = 4) -> str:
+    """ "0.9941 ± 0.0008", or "0.9941" for one seed, or a dash."""
+    if summary is None:
+        return DASH
+    text = f"{summary.mean:.{digits}f}"
+    return text if summary.half_width is None else f"{text} ± {summary.half_width:.{digits}f}"
+
+
+def table2(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Table 2 of the paper: what a linear probe reads from the codes. Returns the table and its notes."""
+    notes: list[str] = []
+    lines = [{"method": label(*key)} | _table2_line(rows, key, notes) for key in method_rows(rows)]
+    floor = {"method": "chance"}
+    for data in rows.dataset.unique():
+        for name, digits in (("auroc", 4), ("accuracy", 3)):
+            level = chance(rows, data, name)
+            floor[_heading(data, name)] = DASH if level is None else f"{level:.{digits}f}"
+    frame = pd.DataFrame([*lines, floor]).fillna(DASH)
+    for data in rows.dataset.unique():
+        for name in ("auroc", "accuracy"):
+            _mark_best(frame, _heading(data, name))
+        if dataset(data).probe_on == "all":
+            notes.append(
+                f"{dataset(data).title}: probes see the codes of all images (the set is too small to hold out a "
+                "fifth); training sees no label, and the probe's folds are held out."
+            )
+    notes += _seeds_note(rows)
+    return frame, notes
+
+
+def _table2_line(rows: pd.DataFrame, key: tuple[str, str], notes: list[str]) -> dict[str, str]:
+    line = {}
+    for data in rows.dataset.unique():
+        paper = published(data, *key, "auroc")
+        if paper is not None:
+            dagger = "" if paper.is_auroc == "yes" else " †"
+            line[f"{dataset(data).title} AUROC, published"] = f"{paper['mean']:.3f}{dagger}"
+            if dagger and not any(note.startswith("†") for note in notes):
+                notes.append("† an accuracy on non-binarised images, copied from another paper (arXiv 2306.08757).")
+        for name, digits in (("auroc", 4), ("accuracy", 3)):
+            line[_heading(data, name)] = show(measured(rows, data, *key, name).summary, digits)
+    return line
+
+
+USAGE = (
+    ("loss_own", 2), ("loss_permuted", 2), ("loss_mean", 2), ("loss_prior", 2), ("permuted_ratio", 2),
+    ("agreement", 3), ("auroc_sampled", 4), ("active_units", 1), ("kl", 1), ("mse_from_code", 4),
+    ("bit_accuracy_from_code", 3), ("bits_per_dim", 3),
+)  # fmt: skip
+
+
+def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Is the latent used? One line per method that has a code with a decoder. Returns the table and its notes."""
+    lines, notes = [], []
+    for data in rows.dataset.unique():
+        for key in method_rows(rows):
+            cells = {name: measured(rows, data, *key, name) for name, _ in USAGE}
+            if all(cell.summary is None for cell in cells.values()):
+                continue
+            line = {"data set": dataset(data).title, "method": label(*key)}
+            line |= {_title(name): show(cells[name].summary, digits) for name, digits in USAGE}
+            lines.append(line)
+            reasons = {cell.note for cell in cells.values() if cell.summary is None}
+            notes += [f"{label(*key)}: {DASH} where {reason}." for reason in sorted(reasons)]
+        levels = {name: chance(rows, data, name) for name, _ in USAGE}
+        floor = {_title(n): DASH if levels[n] is None else f"{levels[n]:.{digits}f}" for n, digits in USAGE}
+        lines.append({"data set": dataset(data).title, "method": "chance"} | floor)
+    notes = list(dict.fromkeys(notes))
+    notes.append(
+        "loss: nats per held-out image, at u = 0.3 for flows and of the whole image for the VAE: compare within a "
+        "row. permuted/own = 1 and agreement at chance mean that the decoder ignores z."
+    )
+    return pd.DataFrame(lines), notes + _seeds_note(rows)
+
+
+def _seeds_note(rows: pd.DataFrame) -> list[str]:
+    n = rows.seed.nunique()
+    if n == 1:
+        return ["One seed: no interval can be given; see the preset quick5 for five."]
+    return [f"Mean over {n} seeds ± half width of the 95 % t-interval."]
+
+
+def _title(name: str) -> str:
+    chosen = metric(name)
+    return f"{chosen.title} {arrow(chosen.direction)}".strip()
+
+
+def _heading(data: str, name: str) -> str:
+    return f"{dataset(data).title} {_title(name)}"
+
+
+def arrow(direction: str) -> str:
+    """Which way is better."""
+    return {"higher": "↑", "lower": "↓"}.get(direction, "")
+
+
+def _mark_best(frame: pd.DataFrame, column: str) -> None:
+    """Bold the best mean of a column of shown values; the arrow in the heading says which way."""
+    if column not in frame:
+        return
+    means = {i: _mean(text) for i, text in frame[column].items() if frame.method[i] != "chance"}
+    means = {i: mean for i, mean in means.items() if not math.isnan(mean)}
+    if means:
+        best = (max if column.endswith("↑") else min)(means.values())
+        for i, mean in means.items():
+            if mean == best:
+                frame.loc[i, column] = f"**{frame.loc[i, column]}**"
+
+
+def _mean(text: str) -> float:
+    return math.nan if text == DASH else float(text.split(" ")[0])
+
+
+def write_table(frame: pd.DataFrame, notes: Sequence[str], caption: str, stem: Path) -> None:
+    """``stem``.csv, .md and .tex."""
+    plain = frame.map(lambda text: text.replace("**", ""))
+    write_text(stem.with_suffix(".csv"), plain.to_csv(index=False, lineterminator="\n"))
+    markdown = frame.to_markdown(index=False, disable_numparse=True)
+    write_text(stem.with_suffix(".md"), "\n".join([f"**{caption}**", "", markdown, "", *(f"- {note}" for note in notes), ""]))
+    write_text(stem.with_suffix(".tex"), _latex(frame, notes, caption))
+
+
+def _latex(frame: pd.DataFrame, notes: Sequence[str], caption: str) -> str:
+    """A booktabs table; needs the LaTeX packages booktabs and graphicx."""
+    body = frame.rename(columns=_tex).map(_tex).to_latex(index=False, column_format="l" + "r" * (frame.shape[1] - 1))
+    text = " ".join(_tex(note) for note in notes)
+    return (
+        "\\begin{table}\n\\centering\n"
+        f"\\caption{{{_tex(caption)}. {text}}}\n"
+        f"\\resizebox{{\\linewidth}}{{!}}{{%\n{body.rstrip()}%\n}}\n\\end{{table}}\n"
+    )
+
+
+def _tex(text: str) -> str:
+    """Escape for LaTeX; **bold** becomes \\textbf."""
+    for plain, escaped in (("\\", r"\textbackslash{}"), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"), ("#", r"\#"), ("<", r"$<$"), (">", r"$>$")):  # fmt: skip
+        text = text.replace(plain, escaped)
+    for plain, escaped in (("±", r"$\pm$"), ("↑", r"$\uparrow$"), ("↓", r"$\downarrow$"), ("†", r"$\dagger$"), (DASH, "--")):  # fmt: skip
+        text = text.replace(plain, escaped)
+    return rf"\textbf{{{text[2:-2]}}}" if text.startswith("**") else text
