@@ -102,7 +102,7 @@ class Method(nn.Module, ABC):
 
     def decode(self, z: Tensor) -> Tensor:
         """Images from codes alone, in one deterministic step, (N, C, H, W) in [0, 1]."""
-        raise Unsupported("no decoder")
+        raise Unsupported("it has no decoder")
 
     def reconstruct(self, x: Tensor, z: Tensor) -> Tensor:
         """Images from all that the method keeps of ``x``, with ``z`` in place of its own code."""
@@ -110,19 +110,19 @@ class Method(nn.Module, ABC):
 
     def generate(self, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
         """Images at fixed codes, everything else drawn anew (conditional generation)."""
-        raise Unsupported("no generator")
+        raise Unsupported("it generates nothing")
 
     def sample(self, n: int, rng: Rng, n_steps: int) -> Tensor:
         """n images from the prior."""
-        raise Unsupported("no prior over codes")
+        raise Unsupported("it has no prior over codes")
 
     def nll(self, x: Tensor, rng: Rng) -> Nll:
         """Bound on the negative log-likelihood."""
-        raise Unsupported("no likelihood")
+        raise Unsupported("it has no likelihood")
 
     def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
         """The decoder's loss in nats per image, (N,), with codes swapped, at named points (flow times)."""
-        raise Unsupported("no decoder")
+        raise Unsupported("its decoder has no likelihood")
 
 
 class Untrained(Method, ABC):
