@@ -66,5 +66,7 @@ class Metric(ABC):
                 )
         result = self.compute(arrays, seed)
         if not np.isfinite(result.value):
-            raise UserError(f"metric {self.name} is {result.value} on this input: {result.note or 'no value is defined'}")
+            raise UserError(
+                f"metric {self.name} is {result.value} on this input: {result.note or 'no value is defined'}"
+            )
         return result

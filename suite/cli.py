@@ -20,7 +20,9 @@ app = typer.Typer(
 )  # fmt: skip
 
 Config = Annotated[Path, typer.Option("--config", help="Parameter file.")]
-PresetName = Annotated[str | None, typer.Option("--preset", help="Preset of the parameter file; its own default if none.")]
+PresetName = Annotated[
+    str | None, typer.Option("--preset", help="Preset of the parameter file; its own default if none.")
+]
 DataName = Annotated[str, typer.Option("--dataset", help="Data set; see `paramrel list datasets`.")]
 MethodName = Annotated[str, typer.Option("--method", help="Method; see `paramrel list methods`.")]
 Variant = Annotated[str | None, typer.Option("--variant", help="Variant of the method; its first if none.")]
@@ -116,7 +118,9 @@ def encode(
 def evaluate(
     codes: Annotated[Path, typer.Argument(help=".npz file with z (N, d), y (N,) or (N, k), and optionally y_names.")],
     out: Annotated[Path, typer.Option("--out", help="JSON file of the rows.")],
-    metric: Annotated[list[str] | None, typer.Option("--metric", help="Metric, repeatable; all that apply if none.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="Metric, repeatable; all that apply if none.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the folds.")] = 0,
 ) -> None:
     """Measure codes, anybody's: no model is needed."""

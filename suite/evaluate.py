@@ -27,7 +27,9 @@ def read_codes(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: name an .npz file with the arrays z (N, d) and y (N,)") from error
     except Exception as error:  # numpy and zipfile raise many kinds for damaged files
-        raise UserError(f"{path} is no readable .npz file of plain arrays ({error}): write it with numpy.savez") from error
+        raise UserError(
+            f"{path} is no readable .npz file of plain arrays ({error}): write it with numpy.savez"
+        ) from error
     reasons = [name for name in arrays if name.startswith("skipped/")]
     return arrays, {name.removeprefix("skipped/"): str(arrays.pop(name)) for name in reasons}
 

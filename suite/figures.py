@@ -27,12 +27,11 @@ from suite.tables import label
 N_COLUMNS = 12
 METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 IMAGE_ROWS = (
-    ("x_test", "source"),
-    ("decoded", "from z alone, one step"),
-    ("generated", "drawn anew, own z"),
-    ("generated_permuted", "drawn anew, permuted z"),
+    ("decoded", "z alone, one step"),
+    ("generated", "drawn anew with own z"),
+    ("generated_permuted", "drawn anew with another's z"),
     ("reconstructed", "all that is kept, own z"),
-    ("reconstructed_permuted", "all that is kept, permuted z"),
+    ("reconstructed_permuted", "all that is kept, another's z"),
 )
 
 
@@ -53,27 +52,27 @@ def _arrays(preset: Preset, runs: Path, cell: Cell) -> dict[str, np.ndarray]:
 
 
 def reconstructions(preset: Preset, runs: Path) -> Figure:
-    """Held-out images and what each method makes of their codes; permuted codes show whether z matters."""
-    blocks = []
+    """Held-out images and what each method makes of their codes; another image's code shows whether z matters."""
+    strips: list[tuple[str, str, np.ndarray]] = []
     for cell in first_seed(preset):
         arrays = _arrays(preset, runs, cell)
-        if "decoded" in arrays:
-            rows = [(text, arrays[name][:N_COLUMNS]) for name, text in IMAGE_ROWS if name in arrays]
-            blocks.append((f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}", rows))
-    n_rows = sum(len(rows) for _, rows in blocks)
-    if not n_rows:
-        raise UserError("no method of this preset decodes: the figure has nothing to show; add a method that does")
-    figure, axes = plt.subplots(n_rows, 1, figsize=(7.2, 0.5 * n_rows + 0.3), squeeze=False)
-    position = 0
-    for title, rows in blocks:
-        for i, (text, images) in enumerate(rows):
-            axis = axes[position, 0]
-            _strip(axis, images)
-            axis.text(-0.01, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=7)
-            if i == 0:
-                axis.text(1.01, 0.5, title, transform=axis.transAxes, ha="left", va="center", fontsize=7, weight="bold")
-            position += 1
-    figure.subplots_adjust(left=0.24, right=0.80, top=0.99, bottom=0.01, hspace=0.08)
+        title = dataset(cell.dataset).title
+        if (title, "source") not in [(head, text) for head, text, _ in strips]:
+            strips.append((title, "source", arrays["x_test"][:N_COLUMNS]))
+        head = label(cell.method, cell.variant)
+        for name, text in IMAGE_ROWS if "decoded" in arrays else ():
+            keeps_nothing_else = name.startswith("reconstructed") and np.array_equal(
+                arrays["reconstructed"], arrays["decoded"]
+            )
+            if name in arrays and not keeps_nothing_else:
+                strips.append((head, text, arrays[name][:N_COLUMNS]))
+                head = ""
+    figure, axes = plt.subplots(len(strips), 1, figsize=(7.2, 0.33 * len(strips)), squeeze=False)
+    for axis, (head, text, images) in zip(axes[:, 0], strips, strict=True):
+        _strip(axis, images)
+        axis.text(-0.01, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=7)
+        axis.text(1.01, 0.5, head, transform=axis.transAxes, ha="left", va="center", fontsize=7, weight="bold")
+    figure.subplots_adjust(left=0.23, right=0.74, top=0.99, bottom=0.01, hspace=0.06)
     return figure
 
 
@@ -122,8 +121,7 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
         axis.set_title(f"{label(name, variant)}\n{dataset(data).title}", fontsize=7)
         axis.set_xlabel("step", fontsize=7)
         axis.tick_params(labelsize=6)
-        axis.set_yscale("symlog", linthresh=1)
-        axis.set_ylim(bottom=0)
+        axis.set_yscale("log")
         axis.legend(fontsize=6, frameon=False)
     axes[0, 0].set_ylabel("nats/image", fontsize=7)
     figure.tight_layout()
@@ -159,4 +157,6 @@ def _strip(axis: plt.Axes, images: np.ndarray) -> None:
 
 
 def _show(axis: plt.Axes, image: np.ndarray) -> None:
-    axis.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axis.imshow(
+        image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+    )

@@ -47,7 +47,7 @@ class Plan:
             presets = raw["presets"] | extra.pop("presets", {})
             params = parse(raw | extra | {"presets": presets}, f"{written} with --configfile")
             content = params.model_dump(mode="json")
-            written = Path("runs/configs") / f"{short_hash(content)}.json"
+            written = Path("state/configs") / f"{short_hash(content)}.json"
             write_json(written, content)
         name = overlay.get("preset", params.preset)
         if name not in params.presets:
@@ -82,23 +82,27 @@ class Plan:
         missing. So each results rule also makes a stamp, which is never committed and whose folder changes with
         the configuration.
         """
-        return f"{self.runs}/built/{self.name}-{short_hash([sorted(self.cells), self.metrics, RESULTS_VERSION])}"
+        return f"{self.state}/built/{self.name}-{short_hash([sorted(self.cells), self.metrics, RESULTS_VERSION])}"
 
     def every(self, name: str) -> list[str]:
         """A file of every cell."""
         return [f"{self.runs}/{cell}/{name}" for cell in self.cells]
 
     def tables(self) -> list[str]:
-        """Files of the tables, and their stamp."""
+        """Files of the tables."""
         folder = f"{self.results}/{self.name}"
         files = [f"{folder}/{stem}.{suffix}" for stem in TABLE_STEMS for suffix in ("csv", "md", "tex")]
-        return [f"{folder}/rows.csv", f"{folder}/runs.csv", *files, f"{self.built}/tables"]
+        return [f"{folder}/rows.csv", f"{folder}/runs.csv", *files]
 
     def figure(self, name: str) -> list[str]:
-        """Files of one figure, and its stamp."""
-        stem = f"{self.results}/{self.name}/figures/{name}"
-        return [f"{stem}.png", f"{stem}.pdf", f"{self.built}/{name}"]
+        """Files of one figure."""
+        return [f"{self.results}/{self.name}/figures/{name}.{suffix}" for suffix in ("png", "pdf")]
+
+    def stamp(self, name: str) -> str:
+        """Stamp of the tables ("tables") or of a figure."""
+        return f"{self.built}/{name}"
 
     def targets(self) -> list[str]:
         """Everything that a run of the preset makes."""
-        return self.tables() + [path for name in FIGURE_NAMES for path in self.figure(name)]
+        figures = [path for name in FIGURE_NAMES for path in self.figure(name)]
+        return self.tables() + figures + [self.stamp(name) for name in ("tables", *FIGURE_NAMES)]

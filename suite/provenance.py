@@ -14,8 +14,8 @@ import torch
 from paramrel.data import dataset
 from paramrel.files import write_json
 from paramrel.networks import n_parameters
-from paramrel.training import choose_device
 from paramrel.settings import Runtime
+from paramrel.training import choose_device
 from suite.cells import Cell
 
 ROOT = Path(__file__).resolve().parent.parent

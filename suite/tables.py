@@ -57,7 +57,9 @@ def chance(rows: pd.DataFrame, data: str, metric_name: str) -> float | None:
 def published(data: str, name: str, variant: str, metric_name: str) -> pd.Series | None:
     """The paper's number for a cell, if it prints one."""
     table = pd.read_csv(PUBLISHED, keep_default_na=False)
-    found = table[(table.dataset == data) & (table.method == name) & (table.variant == variant) & (table.metric == metric_name)]
+    found = table[
+        (table.dataset == data) & (table.method == name) & (table.variant == variant) & (table.metric == metric_name)
+    ]
     return None if found.empty else found.iloc[0]
 
 
@@ -123,8 +125,8 @@ def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             line = {"data set": dataset(data).title, "method": label(*key)}
             line |= {_title(name): show(cells[name].summary, digits) for name, digits in USAGE}
             lines.append(line)
-            reasons = {cell.note for cell in cells.values() if cell.summary is None}
-            notes += [f"{label(*key)}: {DASH} where {reason}." for reason in sorted(reasons)]
+            reasons = sorted({cell.note for cell in cells.values() if cell.summary is None})
+            notes += [f"{label(*key)}: {DASH} because {'; '.join(reasons)}."] if reasons else []
         levels = {name: chance(rows, data, name) for name, _ in USAGE}
         floor = {_title(n): DASH if levels[n] is None else f"{levels[n]:.{digits}f}" for n, digits in USAGE}
         lines.append({"data set": dataset(data).title, "method": "chance"} | floor)
@@ -132,6 +134,10 @@ def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     notes.append(
         "loss: nats per held-out image, at u = 0.3 for flows and of the whole image for the VAE: compare within a "
         "row. permuted/own = 1 and agreement at chance mean that the decoder ignores z."
+    )
+    notes.append(
+        "bits/dim is a bound: it includes the KL of z, except where z is the receiver's own noise (self). An MMD "
+        "alone does not keep that KL small."
     )
     return pd.DataFrame(lines), notes + _seeds_note(rows)
 
@@ -179,7 +185,9 @@ def write_table(frame: pd.DataFrame, notes: Sequence[str], caption: str, stem: P
     plain = frame.map(lambda text: text.replace("**", ""))
     write_text(stem.with_suffix(".csv"), plain.to_csv(index=False, lineterminator="\n"))
     markdown = frame.to_markdown(index=False, disable_numparse=True)
-    write_text(stem.with_suffix(".md"), "\n".join([f"**{caption}**", "", markdown, "", *(f"- {note}" for note in notes), ""]))
+    write_text(
+        stem.with_suffix(".md"), "\n".join([f"**{caption}**", "", markdown, "", *(f"- {note}" for note in notes), ""])
+    )
     write_text(stem.with_suffix(".tex"), _latex(frame, notes, caption))
 
 

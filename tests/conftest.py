@@ -58,7 +58,9 @@ def checkout(tmp_path: Path) -> Path:
     )
     copy = tmp_path / "checkout"
     if listed.returncode:  # no git: an unpacked archive
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".uv", "runs", "state", ".snakemake", "logs"))
+        shutil.copytree(
+            ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".uv", "runs", "state", ".snakemake", "logs")
+        )
         return copy
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file():

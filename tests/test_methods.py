@@ -3,7 +3,6 @@
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from tests.conftest import TINY_NETWORK
 
 from paramrel.data import dataset, datasets
 from paramrel.errors import Unsupported, UserError
@@ -11,6 +10,7 @@ from paramrel.latent_usage import derangement, swapped_losses
 from paramrel.method import Method, method, methods
 from paramrel.networks import initialise
 from paramrel.rng import Rng
+from tests.conftest import TINY_NETWORK
 
 RNG = Rng((0, "tests"))
 EVERY = [(name, variant) for name, cls in methods().items() for variant in cls.variants]
@@ -88,7 +88,9 @@ class TestContract:
         codes = built.encode(x)
         assert codes.mean.shape[0] == 6 and codes.mean.ndim == 2 and torch.isfinite(codes.mean).all()
         assert torch.equal(codes.mean, built.encode(x).mean)
-        assert torch.allclose(codes.mean[2:4], built.encode(x[2:4]).mean, atol=1e-5), "codes must not depend on the batch"
+        assert torch.allclose(codes.mean[2:4], built.encode(x[2:4]).mean, atol=1e-5), (
+            "codes must not depend on the batch"
+        )
         assert codes.std is None or (codes.std.shape == codes.mean.shape and (codes.std > 0).all())
 
     def test_images_are_in_range_or_a_reason_is_given(self, name, variant):
@@ -164,7 +166,9 @@ def test_kl_warmup_starts_at_nothing_and_ends_at_the_elbo():
     totals = {}
     for built.progress in (0.0, 0.25, 0.5, 1.0):
         terms = built.loss(images(built, 16), RNG)
-        totals[built.progress] = (terms.total * built.data.n_dims - terms.reported["reconstruction"]) / terms.reported["kl"]
+        totals[built.progress] = (terms.total * built.data.n_dims - terms.reported["reconstruction"]) / terms.reported[
+            "kl"
+        ]
     assert [round(value.item(), 3) for value in totals.values()] == [0, 0.5, 1, 1]
 
 
@@ -216,7 +220,12 @@ def test_theta_1_reconstructs_with_any_code(look_ahead):
 
 def test_joint_paths_and_data_codes_train_too():
     cls = method("paramrel_d")
-    for settings in ({"path": "joint"}, {"z_source": "data"}, {"encoder": "vanilla"}, {"gamma": 0.5, "lambda_mmd": 1.0}):
+    for settings in (
+        {"path": "joint"},
+        {"z_source": "data"},
+        {"encoder": "vanilla"},
+        {"gamma": 0.5, "lambda_mmd": 1.0},
+    ):
         built = cls(dataset("digits_binarized"), TINY_NETWORK, cls.Config(**settings))
         initialise(built, RNG)
         losses = [terms["flow"] for terms in train(built, 60)]

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.conftest import TINY_NETWORK
 
 from paramrel.networks import Decoder, Encoder, UNet, initialise, n_parameters, time_embedding
 from paramrel.rng import Rng
 from paramrel.settings import Network
+from tests.conftest import TINY_NETWORK
 
 RNG = Rng((0,))
 

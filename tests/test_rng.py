@@ -36,4 +36,4 @@ def test_stratified_times_hit_every_stratum_once():
     u = Rng((0,)).stratified("u", 64)
     assert sorted((u * 64).long().tolist()) == list(range(64))
     assert not torch.equal(u, u.sort().values)
-    assert 0 <= u.min() and u.max() < 1
+    assert u.min() >= 0 and u.max() < 1

@@ -58,7 +58,9 @@ def _read_checked(data_set: str, path: Path, md5: str) -> np.ndarray:
     packed = path.read_bytes()
     found = hashlib.md5(packed, usedforsecurity=False).hexdigest()
     if found != md5:
-        raise UserError(f"{data_set}: {path} is damaged (MD5 {found}, expected {md5}): replace it with the official file")
+        raise UserError(
+            f"{data_set}: {path} is damaged (MD5 {found}, expected {md5}): replace it with the official file"
+        )
     try:
         raw = gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:

@@ -12,13 +12,14 @@ rule encode:
         "logs/benchmark/encode/{cell}.tsv"
     params:
         cell=arguments,
+        common=COMMON,
     threads: THREADS
     resources:
         gpu=n_gpus,
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     shell:
-        "paramrel encode {params.cell} {COMMON} > {log} 2>&1"
+        "paramrel encode {params.cell} {params.common} > {log} 2>&1"
 
 
 rule evaluate:

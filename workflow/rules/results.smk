@@ -7,20 +7,20 @@ rule tables:
         PLAN.every("run.json"),
     output:
         PLAN.tables(),
+        stamp=touch(PLAN.stamp("tables")),
     log:
         f"logs/tables/{PLAN.name}.log",
     benchmark:
         f"logs/benchmark/tables/{PLAN.name}.tsv"
     params:
-        stamp=f"{PLAN.built}/tables",
+        common=COMMON,
     threads: 1
     resources:
         gpu=0,
         mem_mb=1500,
         runtime=30,
     shell:
-        "paramrel table {COMMON} --results {PLAN.results} > {log} 2>&1"
-        " && touch {params.stamp}"
+        "paramrel table {params.common} > {log} 2>&1"
 
 
 rule figure:
@@ -29,17 +29,18 @@ rule figure:
         PLAN.every("metrics.jsonl"),
     output:
         PLAN.figure("{figure}"),
+        stamp=touch(PLAN.stamp("{figure}")),
     log:
         f"logs/figures/{PLAN.name}-{{figure}}.log",
     benchmark:
         f"logs/benchmark/figures/{PLAN.name}-{{figure}}.tsv"
     params:
-        stamp=f"{PLAN.built}/{{figure}}",
+        common=COMMON,
     threads: 1
     resources:
         gpu=0,
         mem_mb=1500,
         runtime=30,
     shell:
-        "paramrel figures --only {wildcards.figure} {COMMON}"
-        " --results {PLAN.results} > {log} 2>&1 && touch {params.stamp}"
+        "paramrel figures --only {wildcards.figure} {params.common}"
+        " > {log} 2>&1"

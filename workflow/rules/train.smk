@@ -12,10 +12,12 @@ rule train:
         "logs/benchmark/train/{cell}.tsv"
     params:
         cell=arguments,
+        common=COMMON,
+        state=PLAN.state,
     threads: THREADS
     resources:
         gpu=n_gpus,
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     shell:
-        "paramrel train {params.cell} {COMMON} --state {PLAN.state} > {log} 2>&1"
+        "paramrel train {params.cell} {params.common} --state {params.state} > {log} 2>&1"

@@ -1,0 +1,175 @@
+"""The command line: help, clear errors, nothing half-written, anybody's codes."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from suite.cli import app
+from tests.conftest import ROOT, run
+
+
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def paramrel(*arguments: str, **env: str) -> Result:
+    """Run a command in this process (a process of its own would import torch anew every time)."""
+    return CliRunner().invoke(app, arguments, env=env, catch_exceptions=False)
+
+
+def assert_one_line_error(done: Result, *parts: str) -> None:
+    assert done.exit_code == 2, done.output
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.fixture
+def codes(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    y = np.arange(100) % 2
+    np.savez(tmp_path / "codes.npz", z=rng.normal(size=(100, 3)) + y[:, None], y=y)
+    return tmp_path / "codes.npz"
+
+
+def test_every_command_has_help():
+    listing = paramrel("--help").stdout
+    for command in ("train", "encode", "evaluate", "figures", "table", "list", "check-config"):
+        assert command in listing
+
+
+def test_the_installed_command_exits_with_2_and_one_line():
+    done = run("paramrel", "check-config", "--preset", "quik", cwd=ROOT)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.startswith("error: params.yaml")
+
+
+def test_listing_names_every_member():
+    assert "paramrel_d" in paramrel("list", "methods").stdout
+    assert "digits_binarized" in paramrel("list", "datasets").stdout
+    assert "auroc" in paramrel("list", "metrics").stdout
+    assert_one_line_error(paramrel("list", "method"), "did you mean 'methods'")
+
+
+def test_dry_run_prints_the_resolved_configuration_and_writes_nothing(tiny_params, tmp_path):
+    done = paramrel("train", "--dataset", "digits_binarized", "--method", "vae", "--config", str(tiny_params),
+                    "--runs", str(tmp_path / "runs"), "--dry-run")  # fmt: skip
+    shown = json.loads(done.stdout)
+    assert shown["resolved"]["train"]["steps"] == 12 and shown["resolved"]["config"] == {"kl_warmup": 0.0}
+    assert shown["path"].startswith(str(tmp_path / "runs/digits_binarized/vae-default/seed0-"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_train_encode_evaluate_by_hand(tiny_params, tmp_path):
+    cell = ("--dataset", "digits_binarized", "--method", "vae", "--seed", "1", "--config", str(tiny_params),
+            "--runs", str(tmp_path / "runs"))  # fmt: skip
+    assert_one_line_error(paramrel("encode", *cell), "is not trained", "run paramrel train first")
+    assert paramrel("train", *cell, "--state", str(tmp_path / "state")).exit_code == 0
+    record = json.loads(next(tmp_path.rglob("run.json")).read_text())
+    assert record["resolved"]["seed"] == 1 and len(record["data_sha256"]) == 64 and record["parameters"] > 0
+    assert set(record["libraries"]) >= {"torch", "numpy"} and record["machine"]["threads"] == 1
+    codes = paramrel("encode", *cell).stdout.strip()
+    done = paramrel("evaluate", codes, "--metric", "auroc", "--metric", "agreement", "--out", str(tmp_path / "m.json"))
+    assert done.exit_code == 0, done.stderr
+    rows = {row["metric"]: row for row in json.loads((tmp_path / "m.json").read_text())["rows"]}
+    assert rows["auroc"]["n"] == 1797 and len(rows["auroc"]["folds"]) == 5 and rows["agreement"]["n"] == 40
+    assert paramrel("table", "--config", str(tiny_params), "--runs", str(tmp_path / "runs")).exit_code == 2
+
+
+def test_anybodys_codes_are_measured_without_a_model(codes, tmp_path):
+    done = paramrel(
+        "evaluate", str(codes), "--metric", "auroc", "--metric", "accuracy", "--out", str(tmp_path / "o.json")
+    )
+    assert done.exit_code == 0 and "auroc" in done.stdout
+    result = json.loads((tmp_path / "o.json").read_text())
+    assert [row["metric"] for row in result["rows"]] == ["auroc", "accuracy"]
+    assert result["rows"][0]["metric_version"] == 1 and result["libraries"]["scikit-learn"]
+    assert len(result["input_sha256"]) == 64
+    every = paramrel("evaluate", str(codes), "--out", str(tmp_path / "all.json"))
+    assert every.exit_code == 0 and "accuracy" in every.stdout, "without --metric: all that apply"
+
+
+def test_evaluate_names_what_is_wrong(codes, tmp_path):
+    out = ("--out", str(tmp_path / "out/o.json"))
+    assert_one_line_error(paramrel("evaluate", str(codes), "--metric", "auc", *out), "did you mean 'auroc'")
+    assert_one_line_error(paramrel("evaluate", "none.npz", *out), "none.npz does not exist")
+    assert_one_line_error(paramrel("evaluate", str(codes), "--metric", "kl", *out), "needs the array(s) z_std")
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 not really")
+    assert_one_line_error(paramrel("evaluate", str(tmp_path / "bad.npz"), *out), "bad.npz is no readable .npz")
+    np.savez(tmp_path / "nan.npz", z=np.full((20, 2), np.nan), y=np.arange(20) % 2)
+    assert_one_line_error(paramrel("evaluate", str(tmp_path / "nan.npz"), "--metric", "auroc", *out), "z has 40 NaN")
+    np.savez(tmp_path / "objects.npz", z=np.array([{"a": 1}], dtype=object), y=np.zeros(1))
+    assert_one_line_error(paramrel("evaluate", str(tmp_path / "objects.npz"), *out), "plain arrays")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_names_and_bad_configuration(tiny_params, tmp_path):
+    base = ("train", "--config", str(tiny_params), "--runs", str(tmp_path / "runs"), "--state", str(tmp_path / "state"))
+    assert_one_line_error(paramrel(*base, "--dataset", "digits_binarized", "--method", "vea"), "did you mean 'vae'")
+    assert_one_line_error(
+        paramrel(*base, "--dataset", "digit_binarized", "--method", "vae"), "did you mean 'digits_binarized'"
+    )
+    done = paramrel(*base, "--dataset", "digits_binarized", "--method", "paramrel_d", "--variant", "aheed")
+    assert_one_line_error(done, "did you mean 'ahead'")
+    assert_one_line_error(paramrel("check-config", "--preset", "quik"), "did you mean 'quick'")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_data_are_named(tmp_path):
+    done = paramrel("train", "--preset", "small", "--dataset", "mnist_binarized", "--method", "pca",
+                    "--runs", str(tmp_path / "runs"), PARAMREL_DATA="")  # fmt: skip
+    assert_one_line_error(done, "PARAMREL_DATA is not set", "torchvision's layout")
+
+
+def train_into(runs: Path, tiny_params: Path, state: Path) -> Result:
+    return paramrel("train", "--dataset", "digits_binarized", "--method", "paramrel_d", "--config", str(tiny_params),
+                    "--runs", str(runs), "--state", str(state))  # fmt: skip
+
+
+def test_a_folder_that_is_none_is_named_and_nothing_is_trained(tiny_params, tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    assert_one_line_error(
+        train_into(tmp_path / "runs", tiny_params, tmp_path / "state"), "cannot write", "writable folder"
+    )
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.fixture
+def mount(tmp_path: Path):
+    """Mounts a small file system of its own; skips where that is not allowed."""
+    mounted: list[Path] = []
+
+    def make(name: str, options: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        if (
+            os.geteuid()
+            or subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True).returncode
+        ):
+            pytest.skip("mounting a small file system needs root")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_read_only_folder_is_named(tiny_params, tmp_path, mount):
+    folder = mount("readonly", "ro,size=1m")
+    assert_one_line_error(train_into(folder / "runs", tiny_params, tmp_path / "state"), "cannot write", "Read-only")
+
+
+@pytest.mark.parametrize("kib", [40, 68])
+def test_a_full_folder_is_named_and_leaves_nothing_half_written(tiny_params, tmp_path, mount, kib):
+    folder = mount("full", f"size={kib}k")
+    done = train_into(folder / "runs", tiny_params, tmp_path / "state")
+    assert done.exit_code == 2 and "No space left" in done.stderr, done.stderr
+    assert not [path for path in folder.rglob("*") if path.is_file()]

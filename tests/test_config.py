@@ -1,0 +1,148 @@
+"""One configuration: presets, inheritance, cells and their hashes, and messages for every kind of mistake."""
+
+import copy
+import json
+
+import pytest
+import yaml
+
+from paramrel import CODE_VERSION
+from paramrel.data import dataset
+from paramrel.errors import UserError
+from paramrel.method import method, methods
+from suite import cells as cells_module
+from suite.cells import cells, find, skipped
+from suite.config import load, parse, resolve, schema
+from tests.conftest import ROOT, TINY_PRESET
+
+PARAMS = load(ROOT / "params.yaml")
+
+
+def tiny(**changes):
+    return resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | changes}}, "params"), "t")
+
+
+def test_the_four_presets_are_there_and_resolve():
+    assert list(PARAMS.presets) == ["quick", "quick5", "small", "paper"]
+    quick, quick5 = resolve(PARAMS, "quick"), resolve(PARAMS, "quick5")
+    assert quick.seeds == (0,) and quick5.seeds == (0, 1, 2, 3, 4)
+    assert quick5.model_copy(update={"seeds": (0,), "extends": None}) == quick.model_copy(update={"extends": None})
+
+
+def test_the_paper_preset_is_table_5():
+    paper = resolve(PARAMS, "paper")
+    assert (paper.train.epochs, paper.train.batch_size, paper.train.learning_rate) == (50, 128, 1e-4)
+    assert (paper.network.channels, paper.network.multipliers, paper.network.latent_dim) == (32, (1, 2, 4), 32)
+    assert paper.seeds == (0, 1, 2, 3, 4)
+
+
+def test_quick_covers_every_method_and_variant():
+    made = {(cell.method, cell.variant) for cell in cells(resolve(PARAMS, "quick"))}
+    names = {(name, variant) for name, cls in methods().items() for variant in cls.variants}
+    assert made == {(n, v) for n, v in names if method(n).skip(dataset("digits_binarized")) is None}
+
+
+def test_cells_of_quick_are_cells_of_quick5():
+    quick, quick5 = ({cell.path for cell in cells(resolve(PARAMS, name))} for name in ("quick", "quick5"))
+    assert quick < quick5, "a training is shared between presets"
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (("prest",), 1, r"unknown key 'prest': did you mean 'preset'"),
+        (("presets", "t", "train", "stepss"), 1, r"presets.t: unknown key 'train.stepss': did you mean 'steps'"),
+        (
+            ("presets", "t", "per_method"),
+            {"vae": {"trian": {}}},
+            r"unknown key 'per_method.vae.trian': did you mean 'train'",
+        ),
+        (("presets", "t", "per_method"), {"vea": {}}, r"unknown method 'vea': did you mean 'vae'"),
+        (("presets", "t", "methods"), ["vea"], r"unknown method 'vea': did you mean 'vae'"),
+        (("presets", "t", "datasets"), ["digit"], r"unknown data set 'digit': did you mean 'digits'"),
+        (("presets", "t", "datasets"), [], r"datasets: .*at least 1 item"),
+        (("presets", "t", "evaluate", "metrics"), ["auc"], r"unknown metric 'auc': did you mean 'auroc'"),
+        (("presets", "t", "train", "steps"), "many", r"train.steps: .*valid integer.*\(got 'many'\)"),
+        (("presets", "t", "seeds"), [1, 1], r"seeds \[1, 1\] must be distinct"),
+        (("presets", "t", "extends"), "u", r"unknown preset 'u'"),
+        (("presets", "t", "extends"), "t", r"extend each other in a circle"),
+        (("presets", "t"), 3, r"must be a mapping|valid dictionary"),
+        (("preset",), "tt", r"unknown preset 'tt': did you mean 't'"),
+    ],
+)
+def test_mistakes_are_named_in_one_line_with_the_way_out(where, value, message):
+    raw = copy.deepcopy({"preset": "t", "presets": {"t": TINY_PRESET}})
+    inner = raw
+    for key in where[:-1]:
+        inner = inner[key]
+    inner[where[-1]] = value
+    with pytest.raises(UserError, match=message) as caught:
+        parse(raw, "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_files_are_named(tmp_path):
+    with pytest.raises(UserError, match="cannot read .*nowhere.yaml"):
+        load(tmp_path / "nowhere.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(UserError, match="bad.yaml is no valid YAML"):
+        load(tmp_path / "bad.yaml")
+
+
+def test_settings_of_a_method_are_checked_too():
+    with pytest.raises(UserError, match="settings of vae-default: unknown key 'kl_warmpu': did you mean 'kl_warmup'"):
+        cells(tiny(methods=["vae"], per_method={"vae": {"config": {"kl_warmpu": 1}}}))
+
+
+def test_overrides_apply_in_order_and_variants_can_be_replaced():
+    preset = tiny(
+        per_dataset={"digits_binarized": {"train": {"steps": 20}, "network": {"latent_dim": 4}}},
+        per_method={"vae": {"train": {"epochs": 2}}, "paramrel_d": {"variants": {"mine": {"theta_dropout": 0.5}}}},
+    )
+    made = {(cell.method, cell.variant): cell for cell in cells(preset) if cell.seed == 0}
+    assert made["pca", "default"].train.steps == 20 and made["vae", "default"].network.latent_dim == 4
+    assert made["vae", "default"].train.steps == 2 * (1428 // 16)
+    assert [key for key in made if key[0] == "paramrel_d"] == [("paramrel_d", "mine")]
+    assert made["paramrel_d", "mine"].config.theta_dropout == 0.5
+
+
+def test_a_hash_changes_with_all_that_decides_a_result_and_nothing_else(monkeypatch):
+    def hashes(**changes):
+        return {cell.hash for cell in cells(tiny(methods=["vae"], seeds=[0], **changes))}
+
+    base = hashes()
+    assert hashes(runtime={"log_every": 7}) == base and hashes(evaluate={"n_images": 9}) == base
+    for changes in ({"train": TINY_PRESET["train"] | {"steps": 13}}, {"network": TINY_PRESET["network"] | {"latent_dim": 7}},
+                    {"per_method": {"vae": {"config": {"kl_warmup": 0.5}}}}):  # fmt: skip
+        assert hashes(**changes) != base
+    monkeypatch.setattr(method("vae"), "version", method("vae").version + 1)
+    assert hashes() != base
+    monkeypatch.undo()
+    monkeypatch.setattr(cells_module, "CODE_VERSION", CODE_VERSION + 1)
+    assert hashes() != base
+
+
+def test_what_a_method_cannot_run_on_is_skipped_with_a_reason():
+    preset = tiny(datasets=["digits"])
+    assert {name for _, name, _ in skipped(preset)} == {"vae", "paramrel_d"}
+    assert {cell.method for cell in cells(preset)} == {"pca", "pixels", "untrained"}
+    with pytest.raises(UserError, match="vae does not run on digits: the likelihood here is Bernoulli"):
+        find(preset, "digits", "vae", None, None)
+    with pytest.raises(UserError, match="every method skips every data set"):
+        cells(tiny(datasets=["digits"], methods=["vae"]))
+
+
+def test_missing_data_are_found_while_the_graph_is_built(monkeypatch):
+    monkeypatch.delenv("PARAMREL_DATA", raising=False)
+    with pytest.raises(UserError, match="PARAMREL_DATA is not set"):
+        cells(tiny(datasets=["mnist_binarized"]))
+
+
+def test_the_committed_schema_is_that_of_the_models_and_accepts_params_yaml():
+    import jsonschema
+
+    committed = json.loads((ROOT / "workflow/params.schema.json").read_text())
+    assert committed == schema(), "run: paramrel check-config --schema workflow/params.schema.json"
+    jsonschema.validate(yaml.safe_load((ROOT / "params.yaml").read_text()), committed)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"presets": {"quick": {"trian": {}}}}, committed)

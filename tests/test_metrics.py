@@ -1,0 +1,148 @@
+"""Contract of every registered metric, the official protocol's values, and properties."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics import metric, metrics
+from paramrel.errors import UserError
+
+DATA = Path(__file__).parent / "data"
+
+
+def arrays(n: int = 200, d: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
+    """Arrays of every kind that ``paramrel encode`` writes; codes carry the class."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 4
+    z = rng.normal(size=(n, d))
+    z[:, 0] += 3 * y
+    x = ((np.arange(16) // 4 == y[:, None]) ^ (rng.random((n, 16)) < 0.05)).astype(np.uint8).reshape(n, 1, 4, 4)
+    return {
+        "z": z, "y": y, "z_sampled": z + rng.normal(size=z.shape), "z_std": np.full((n, d), 0.5),
+        "x_test": x, "y_test": y, "probe_x": x, "probe_y": y, "generated": x, "decoded": 0.8 * x + 0.1,
+        "binary": np.array(True), "loss_points": np.array(["u=0.1", "u=0.3"]),
+        "loss_own": np.ones((2, n)), "loss_permuted": np.array([[1.0], [3.0]]).repeat(n, 1),
+        "loss_mean": np.ones((2, n)), "loss_prior": np.ones((2, n)), "nll_data": np.full(n, 16 * np.log(2)),
+        "nll_kl": np.zeros(n),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(metrics()))
+class TestContract:
+    def test_declares_itself(self, name):
+        cls = metrics()[name]
+        assert cls.name == name and cls.version >= 1 and cls.title and cls.source and cls.needs
+        assert cls.direction in ("higher", "lower", "none") and cls.range[0] < cls.range[1]
+
+    def test_value_is_finite_in_range_and_repeatable(self, name):
+        chosen, given_arrays = metric(name), arrays()
+        if set(chosen.needs) - set(given_arrays):
+            pytest.skip(f"needs {', '.join(chosen.needs)}, which this test does not make")
+        value = chosen(given_arrays, 0)
+        assert chosen.range[0] <= value.value <= chosen.range[1] and value.n > 0
+        assert chosen(arrays(), 0) == value
+        level = chosen.chance(given_arrays)
+        assert level is None or chosen.range[0] <= level <= chosen.range[1]
+
+    def test_missing_and_non_finite_arrays_are_named(self, name):
+        chosen, given_arrays = metric(name), arrays()
+        with pytest.raises(UserError, match=f"metric {name} needs the array"):
+            chosen({}, 0)
+        for need in set(chosen.needs) & set(given_arrays):
+            if given_arrays[need].dtype.kind == "f":
+                broken = given_arrays | {need: given_arrays[need].copy()}
+                broken[need].flat[0] = np.nan
+                with pytest.raises(UserError, match=f"{need} has 1 NaN"):
+                    chosen(broken, 0)
+
+
+def test_the_probes_meet_the_official_protocols_values():
+    inputs, expected = np.load(DATA / "probes.npz"), json.loads((DATA / "probes.json").read_text())
+    for name, key in (("auroc", "auroc"), ("auroc", "auroc_ovr"), ("accuracy", "accuracy")):
+        for case, value in expected[key].items():
+            ours = metric(name)({"z": inputs[f"{case}/z"], "y": inputs[f"{case}/y"]}, 0)
+            assert ours.value == pytest.approx(value, abs=2e-3), (name, case)
+            assert len(ours.folds) == 5 and np.mean(ours.folds) == pytest.approx(ours.value)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), scale=st.floats(0.01, 100))
+def test_probes_do_not_care_about_order_scale_sign_or_names_of_classes(seed, scale):
+    base = arrays(n=60, d=3, seed=seed)
+    rng = np.random.default_rng(seed)
+    signs, names = rng.choice([-1, 1], 3), rng.permutation(100)[:4]
+    changed = {"z": (base["z"] * signs * scale)[:, rng.permutation(3)], "y": np.sort(names)[base["y"]]}
+    for name in ("auroc", "accuracy"):
+        assert metric(name)(changed, 0).value == pytest.approx(metric(name)(base, 0).value, abs=2e-3)
+
+
+def test_probes_score_chance_on_shuffled_labels_and_one_on_separable_codes():
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(1000) % 5)
+    noise, perfect = {"z": rng.normal(size=(1000, 4)), "y": y}, {"z": 10.0 * np.eye(5)[y], "y": y}
+    assert metric("auroc")(noise).value == pytest.approx(0.5, abs=0.05)
+    assert metric("accuracy")(noise).value == pytest.approx(metric("accuracy").chance(noise), abs=0.05)
+    assert metric("auroc")(perfect).value == metric("accuracy")(perfect).value == 1
+
+
+def test_constant_columns_are_left_out_with_a_note():
+    base = arrays()
+    y = np.stack((base["y"] % 2, np.ones(200, int)), 1)
+    value = metric("auroc")({"z": base["z"], "y": y})
+    assert value.note == "1 constant label column(s) left out"
+    assert value.value == metric("auroc")({"z": base["z"], "y": y[:, 0]}).value
+    with pytest.raises(UserError, match="every label column is constant"):
+        metric("auroc")({"z": base["z"], "y": np.ones(200, int)})
+
+
+def test_constant_codes_and_one_latent_have_values():
+    y = np.arange(100) % 2
+    assert metric("auroc")({"z": np.zeros((100, 3)), "y": y}).value == 0.5
+    assert metric("auroc")({"z": y[:, None].astype(float), "y": y}).value == 1
+
+
+def test_too_few_items_and_shapes_that_do_not_match_are_errors():
+    with pytest.raises(UserError, match="a class has 3 of 7 items, fewer than the 5 folds"):
+        metric("auroc")({"z": np.zeros((7, 2)), "y": np.array([0, 0, 0, 0, 1, 1, 1])})
+    with pytest.raises(UserError, match="same N"):
+        metric("auroc")({"z": np.zeros((7, 2)), "y": np.zeros(8)})
+
+
+def test_agreement_is_the_probes_own_accuracy_on_copies_and_chance_on_noise():
+    base = arrays(n=400)
+    copies = metric("agreement")(base)
+    assert copies.value > 0.95 and "of the real images" in copies.note
+    noise = base | {"generated": np.random.default_rng(1).integers(0, 2, base["generated"].shape)}
+    assert metric("agreement")(noise).value == pytest.approx(metric("agreement").chance(base), abs=0.12)
+
+
+def test_latent_usage_by_hand():
+    base = arrays()
+    assert metric("permuted_ratio")(base).value == 3
+    assert metric("loss_permuted")(base).value == 3, "at u = 0.3, the second point"
+    assert metric("loss_own")(base | {"loss_points": np.array(["x"]), "loss_own": np.full((1, 9), 2.0)}).value == 2
+    z = np.zeros((100, 3))
+    z[:, 1] = np.linspace(-1, 1, 100)
+    assert metric("active_units")({"z": z, "z_std": np.ones((100, 3))}).value == 1
+    assert metric("kl")({"z": np.zeros((9, 3)), "z_std": np.ones((9, 3))}).value == 0
+    assert metric("kl")({"z": np.full((9, 2), 2.0), "z_std": np.ones((9, 2))}).value == pytest.approx(4)
+
+
+def test_sampled_codes_show_collapse_that_the_mean_hides():
+    base = arrays(n=1000)
+    mean = 1e-4 * base["z"]
+    sampled = mean + np.random.default_rng(0).normal(size=mean.shape)
+    collapsed = {"z": mean, "z_sampled": sampled, "y": base["y"]}
+    assert metric("auroc")(collapsed).value > 0.9
+    assert metric("auroc_sampled")(collapsed).value == pytest.approx(0.5, abs=0.06)
+
+
+def test_bits_of_a_fair_coin_are_one_and_images_from_codes_by_hand():
+    base = arrays()
+    assert metric("bits_per_dim")(base).value == pytest.approx(1)
+    assert metric("mse_from_code")(base).value == pytest.approx(0.01)
+    assert metric("bit_accuracy_from_code")(base).value == 1

@@ -1,0 +1,69 @@
+"""What holds the repository together: one list of dependencies, committed results that say what they should."""
+
+import re
+import tomllib
+
+import numpy as np
+import pytest
+import yaml
+
+from suite.rows import read_rows
+from tests.conftest import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def package(requirement: str) -> str:
+    return re.split(r"[<>=!~\[; ]", requirement)[0].lower()
+
+
+def test_the_lock_pins_every_dependency_by_hash():
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    locked = {entry["name"]: entry for entry in lock["package"]}
+    wanted = PYPROJECT["project"]["dependencies"] + PYPROJECT["project"]["optional-dependencies"]["slurm"]
+    for requirement in wanted + PYPROJECT["dependency-groups"]["dev"]:
+        entry = locked[package(requirement)]
+        assert all(wheel["hash"].startswith("sha256:") for wheel in entry["wheels"])
+    ours = next(entry for entry in locked.values() if entry["source"].get("editable") == ".")
+    assert {d["name"] for d in ours["dependencies"]} == {package(r) for r in PYPROJECT["project"]["dependencies"]}
+    assert "--hash=sha256:" in (ROOT / "requirements-uv.txt").read_text()
+
+
+def test_the_conda_environment_repeats_no_list():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
+    assert pip == ["-e .[slurm]"]
+    assert {item.split("=")[0] for item in environment["dependencies"] if isinstance(item, str)} == {"python", "pip"}
+
+
+QUICK5 = ROOT / "results/quick5/rows.csv"
+
+
+def mean(method: str, variant: str, metric: str) -> float:
+    rows = read_rows(QUICK5)
+    mine = rows[(rows.method == method) & (rows.variant == variant) & (rows.metric == metric) & (rows.fold == "mean")]
+    assert mine.seed.nunique() >= 3
+    return float(np.mean(mine.value))
+
+
+@pytest.mark.parametrize(
+    ("method", "variant", "metric", "low", "high"),
+    [
+        ("vae", "default", "auroc", 0.993, 0.998),
+        ("vae", "default", "bit_accuracy_from_code", 0.93, 1),
+        ("vae", "default", "active_units", 10, 32),
+        ("paramrel_d", "self", "auroc", 0.97, 0.99),
+        ("paramrel_d", "self", "agreement", 0.05, 0.2),
+        ("paramrel_d", "self", "permuted_ratio", 0.97, 1.05),
+        ("paramrel_d", "self_dropout", "auroc", 0.99, 1),
+        ("paramrel_d", "self_dropout", "permuted_ratio", 1.4, 100),
+        ("paramrel_d", "self_dropout", "agreement", 0.5, 1),
+        ("paramrel_d", "ahead", "auroc", 0.99, 1),
+        ("paramrel_d", "ahead", "permuted_ratio", 3, 100),
+        ("paramrel_d", "ahead", "agreement", 0.7, 1),
+        ("paramrel_d", "ahead", "mse_from_code", 0, 0.06),
+    ],
+)
+def test_five_seeds_tell_sound_from_broken(method, variant, metric, low, high):
+    """Bands that prototypes set for these settings; outside of them something is broken, not unlucky."""
+    assert low <= mean(method, variant, metric) <= high

@@ -1,0 +1,190 @@
+"""The training loop: resumes to the same bits, keeps its files whole, stops with a reason."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from paramrel.checkpoint import load_weights
+from paramrel.errors import UserError
+from paramrel.method import method
+from paramrel.rng import Rng
+from paramrel.settings import Runtime, Train
+from paramrel.training import Batches, NotFinite, learning_rate, train, warmed_up_average
+from tests.conftest import ROOT, TINY_NETWORK
+
+SETTINGS = Train(steps=30, batch_size=16, learning_rate=2e-3, warmup_steps=3)
+RUNTIME = Runtime(device="cpu", checkpoint_every=5, log_every=3)
+
+
+def run(
+    tmp_path: Path,
+    digits,
+    settings: Train = SETTINGS,
+    runtime: Runtime = RUNTIME,
+    name: str = "paramrel_d",
+    seed: int = 0,
+):
+    cls = method(name)
+    built = cls(digits, TINY_NETWORK, cls.Config())
+    train(built, digits, seed, settings, runtime, tmp_path / "run", tmp_path / "state")
+    return (tmp_path / "run/model.safetensors").read_bytes(), (tmp_path / "run/metrics.jsonl").read_text()
+
+
+def test_two_runs_give_the_same_bytes_and_another_seed_does_not(tmp_path, digits):
+    first = run(tmp_path / "a", digits)
+    torch.manual_seed(99)
+    assert run(tmp_path / "b", digits) == first
+    assert run(tmp_path / "c", digits, seed=1) != first
+
+
+def test_the_log_has_one_line_per_step(tmp_path, digits):
+    lines = [json.loads(line) for line in run(tmp_path, digits)[1].splitlines()]
+    assert [line["step"] for line in lines] == list(range(30))
+    assert {"loss", "flow", "kl", "mmd", "grad_norm"} <= set(lines[0])
+
+
+def test_logging_and_checkpointing_do_not_change_the_result(tmp_path, digits):
+    often = Runtime(device="cpu", checkpoint_every=1, log_every=1)
+    assert run(tmp_path / "a", digits) == run(tmp_path / "b", digits, runtime=often)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from paramrel.data import dataset
+from paramrel.method import method
+from paramrel.settings import Network, Runtime, Train
+from paramrel.training import train
+cls, digits = method(sys.argv[1]), dataset("digits_binarized")
+built = cls(digits, Network(channels=4, multipliers=(1, 2), blocks=1, groups=2, latent_dim=8), cls.Config())
+train(built, digits, 0, Train(steps=400, batch_size=16, learning_rate=2e-3, warmup_steps=3),
+      Runtime(device="cpu", checkpoint_every=7, log_every=5), Path(sys.argv[2]) / "run", Path(sys.argv[2]) / "state")
+"""
+
+
+def start(folder: Path, name: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, name, str(folder)], cwd=ROOT, stderr=subprocess.PIPE)
+
+
+def wait_for_state(folder: Path, process: subprocess.Popen) -> None:
+    """Until the first checkpoint is there."""
+    deadline = time.monotonic() + 120
+    while not (folder / "state/state.safetensors").exists():
+        assert process.poll() is None, process.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("name", ["paramrel_d", "vae"])
+def test_killed_at_random_moments_and_continued_to_the_same_bits(tmp_path, name):
+    whole = start(tmp_path / "whole", name)
+    chance = random.Random(name)
+    kills = 0
+    for _ in range(3):
+        process = start(tmp_path / "killed", name)
+        wait_for_state(tmp_path / "killed", process)
+        time.sleep(chance.uniform(0, 1.5))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 2, "the training is too short for this test"
+    assert start(tmp_path / "killed", name).wait() == 0
+    assert whole.wait() == 0
+    for file in ("model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "killed/run" / file).read_bytes() == (tmp_path / "whole/run" / file).read_bytes()
+    assert not (tmp_path / "killed/state").exists(), "checkpoints go once the result is written"
+
+
+def test_sigterm_saves_and_the_next_try_goes_on(tmp_path):
+    process = start(tmp_path, "vae")
+    wait_for_state(tmp_path, process)
+    process.terminate()
+    assert process.wait() == 1 and b"stopped after step" in process.stderr.read()
+    assert not (tmp_path / "run").exists()
+    assert start(tmp_path, "vae").wait() == 0
+    whole = start(tmp_path / "whole", "vae")
+    assert whole.wait() == 0
+    assert (tmp_path / "run/model.safetensors").read_bytes() == (tmp_path / "whole/run/model.safetensors").read_bytes()
+
+
+def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path, digits):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/state.safetensors").write_bytes(b"half a file")
+    with pytest.raises(UserError, match="state.safetensors cannot be loaded .* delete it to start"):
+        run(tmp_path, digits)
+
+
+def test_weights_of_another_model_are_refused(tmp_path, digits):
+    run(tmp_path, digits)
+    cls = method("vae")
+    with pytest.raises(UserError, match="model.safetensors cannot be loaded"):
+        load_weights(tmp_path / "run/model.safetensors", cls(digits, TINY_NETWORK, cls.Config()))
+
+
+@pytest.mark.parametrize("bad_step", [3, 17])
+def test_nan_stops_with_step_term_and_last_checkpoint(tmp_path, digits, monkeypatch, bad_step):
+    cls = method("vae")
+    honest = cls.loss
+
+    def poisoned(self, batch, rng):
+        terms = honest(self, batch, rng)
+        if round(self.progress * SETTINGS.steps) == bad_step:
+            terms.reported["kl"] = torch.tensor(float("nan"))
+        return terms
+
+    monkeypatch.setattr(cls, "loss", poisoned)
+    last = "no checkpoint yet" if bad_step == 3 else "last good checkpoint: .*state.safetensors"
+    with pytest.raises(NotFinite, match=f"kl is nan at step {bad_step}: .*{last}"):
+        run(tmp_path, digits, name="vae")
+    assert not (tmp_path / "run/model.safetensors").exists()
+
+
+def test_a_batch_larger_than_the_data_is_refused(tmp_path, digits):
+    with pytest.raises(UserError, match="batch_size 5000 is more than the 1428 training images"):
+        run(tmp_path, digits, Train(steps=1, batch_size=5000))
+
+
+def test_an_unavailable_gpu_is_refused(tmp_path, digits):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UserError, match="torch sees no GPU"):
+        run(tmp_path, digits, runtime=Runtime(device="cuda"))
+
+
+def test_bf16_and_fp32_learn_alike(tmp_path, digits):
+    def last(precision: str) -> float:
+        settings = SETTINGS.model_copy(update={"precision": precision, "steps": 60})
+        lines = run(tmp_path / precision, digits, settings, name="vae")[1].splitlines()
+        return sum(json.loads(line)["loss"] for line in lines[-10:]) / 10
+
+    assert last("bf16") == pytest.approx(last("fp32"), rel=0.1)
+
+
+def test_every_epoch_sees_every_image_once_in_another_order():
+    batches = Batches(20, 5, Rng((0,)))
+    epochs = [torch.cat([batches.indices(step) for step in range(4 * e, 4 * e + 4)]).tolist() for e in range(2)]
+    assert all(sorted(epoch) == list(range(20)) for epoch in epochs) and epochs[0] != epochs[1]
+    assert Batches(20, 5, Rng((0,))).indices(6).tolist() == epochs[1][10:15], "a pure function of the step"
+
+
+def test_learning_rate_warms_up_and_decays_to_nothing():
+    settings = Train(steps=100, warmup_steps=10, learning_rate=1.0)
+    rates = [learning_rate(settings, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1, abs=1e-3) and rates[-1] < 1e-3
+    assert learning_rate(Train(steps=100, warmup_steps=0, schedule="constant", learning_rate=0.5), 99) == 0.5
+
+
+def test_the_average_follows_at_first_and_holds_later():
+    average = [torch.zeros(1)]
+    update = warmed_up_average(0.999)
+    update(average, [torch.ones(1)], torch.tensor(0))
+    assert average[0].item() == pytest.approx(0.9)
+    update(average, [torch.zeros(1)], torch.tensor(100_000))
+    assert average[0].item() == pytest.approx(0.9 * 0.999)
