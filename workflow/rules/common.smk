@@ -19,7 +19,7 @@ except UserError as error:
 validate(PLAN.params.model_dump(mode="json", exclude_none=True), "../params.schema.json", set_default=False)
 
 RUNS, THREADS, DEVICE = PLAN.runs, PLAN.preset.runtime.threads, PLAN.preset.runtime.device
-# Said to every command. Parameters do not trigger reruns (see the default profile); hashes in the paths do.
+# Said to every command. Parameters do not trigger reruns (see profiles/default); hashes in the paths do.
 COMMON = f"--config {PLAN.config} --preset {PLAN.name} --runs {PLAN.runs}"
 
 
