@@ -12,12 +12,16 @@ import pandas as pd
 
 def stages(folder: Path) -> pd.DataFrame:
     """One row per stage: jobs, summed seconds, the longest job's seconds, largest peak memory in MiB."""
-    parts = [pd.read_csv(path, sep="\t").assign(stage=path.relative_to(folder).parts[0]) for path in folder.rglob("*.tsv")]
+    parts = [
+        pd.read_csv(path, sep="\t").assign(stage=path.relative_to(folder).parts[0]) for path in folder.rglob("*.tsv")
+    ]
     if not parts:
         sys.exit(f"error: no benchmark files under {folder}: run snakemake first")
     jobs = pd.concat(parts)
     jobs["max_rss"] = pd.to_numeric(jobs["max_rss"], errors="coerce")
-    table = jobs.groupby("stage").agg(jobs=("s", "size"), total_s=("s", "sum"), longest_s=("s", "max"), peak_mib=("max_rss", "max"))
+    table = jobs.groupby("stage").agg(
+        jobs=("s", "size"), total_s=("s", "sum"), longest_s=("s", "max"), peak_mib=("max_rss", "max")
+    )
     return table.reindex([name for name in ("train", "encode", "evaluate", "tables", "figures") if name in table.index])
 
 

@@ -109,7 +109,7 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
     if not frames:
         raise UserError("no method of this preset is trained: there are no curves; add a method that is")
     variants = list(dict.fromkeys((cell.dataset, cell.method, cell.variant) for cell, _ in frames))
-    figure, axes = plt.subplots(1, len(variants), figsize=(2.2 * len(variants), 2.4), squeeze=False)
+    figure, axes = plt.subplots(1, len(variants), figsize=(2.2 * len(variants), 2.4), squeeze=False, sharey=True)
     styles = ("-", "--", ":", "-.")
     for axis, (data, name, variant) in zip(axes[0], variants, strict=True):
         for cell, frame in frames:
