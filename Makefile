@@ -30,7 +30,7 @@ quickstart: setup
 test: setup
 	python -m pytest
 
-# Slow: the committed results remade from a clean copy, kills of the whole graph.
+# Slow: the committed results remade from a clean copy; the whole graph twice, byte for byte.
 test-slow: setup
 	python -m pytest -m slow
 

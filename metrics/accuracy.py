@@ -26,6 +26,6 @@ class Accuracy(Metric):
         return Value(float(np.mean(folds)), len(arrays["z"]), folds, note)
 
     def chance(self, arrays: Arrays) -> float:
-        """Share of the largest class, averaged over columns."""
-        shares = [np.unique(column, return_counts=True)[1].max() / len(column) for column in columns(arrays["y"]).T]
-        return float(np.mean(shares))
+        """Share of the largest class, averaged over the columns that vary."""
+        counts = [np.unique(column, return_counts=True)[1] for column in columns(arrays["y"]).T]
+        return float(np.mean([count.max() / count.sum() for count in counts if len(count) > 1]))

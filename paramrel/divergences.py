@@ -27,6 +27,7 @@ def mmd(z: Tensor, prior: Tensor, kernel: Kernel = "rbf") -> Tensor:
     leaves the V-statistic unchanged; the U-statistic takes its rows for independent draws, which copies are not.
     """
     d = z.shape[1]
+    z, prior = z.float(), prior.float()
     scale = 2.0 * d if kernel == "rbf" else float(d) ** 2
     zz, pp, zp = (torch.exp(-_squared_distances(a, b) / scale) for a, b in ((z, z), (prior, prior), (z, prior)))
     if kernel == "infodiffusion":
@@ -41,4 +42,5 @@ def _off_diagonal_mean(gram: Tensor) -> Tensor:
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """|a_i - b_j|^2, (N, M), by the expanded square (one matrix product), clamped at 0."""
-    return (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp_min(0)
+    with torch.autocast(a.device.type, enabled=False):  # differences of large numbers: float32 always
+        return (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp_min(0)

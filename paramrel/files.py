@@ -44,6 +44,16 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_bytes(text.encode()))
 
 
+def append_text(path: Path, text: str) -> None:
+    """Append UTF-8 text. Raises ``UserError`` where the folder is read-only or full; a reader must cope with half a
+    last line."""
+    try:
+        with path.open("a", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON with sorted keys, atomically. NaN and infinity are errors."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")

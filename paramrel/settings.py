@@ -1,6 +1,6 @@
 """Typed settings that methods and the training loop read. Frozen: a run never changes its own configuration."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,9 +14,9 @@ class Frozen(BaseModel):
 class Network(Frozen):
     """Widths of the U-Net and of the encoder (Table 5 of the paper: channels and channel multipliers)."""
 
-    channels: int = Field(32, ge=1)
+    channels: int = Field(32, ge=2, multiple_of=2)
     """Channels of the first level."""
-    multipliers: tuple[int, ...] = Field((1, 2, 4), min_length=1)
+    multipliers: tuple[Annotated[int, Field(ge=1)], ...] = Field((1, 2, 4), min_length=1)
     """Channel multiplier of each level; the side is halved between levels."""
     blocks: int = Field(2, ge=1)
     """Residual blocks per level."""

@@ -2,11 +2,12 @@
 
 import json
 import math
-import shutil
+import os
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from paramrel.checkpoint import load_state, save_state, save_weights
 from paramrel.data import DataSet
 from paramrel.errors import UserError
-from paramrel.files import write_text
+from paramrel.files import append_text, write_text
 from paramrel.method import Method
 from paramrel.networks import initialise
 from paramrel.rng import Rng
@@ -35,8 +36,8 @@ class Stopped(UserError):
 def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Runtime, run: Path, state: Path) -> float:
     """Train ``method`` and write ``run``/model.safetensors (averaged weights) and ``run``/metrics.jsonl.
 
-    ``state`` holds the checkpoint while training lasts; a killed run that is started again goes on from it, to
-    bit-identical weights on the same machine. Returns the seconds spent, earlier tries included. Raises
+    ``state`` holds the checkpoint (the caller removes it once everything about the run is written); a killed run
+    that is started again goes on from it, to bit-identical weights on the same machine. Returns the seconds spent, earlier tries included. Raises
     ``NotFinite`` with step, term and last good checkpoint; ``Stopped`` on SIGTERM or Ctrl-C.
     """
     device = prepare(method, data, seed, runtime)
@@ -59,34 +60,32 @@ def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Ru
     if settings.compile:
         for network in method.children():
             network.compile()
-    stop = StopSignal()
     started = time.monotonic() - seconds
     method.train()
-    for step in progress(first, settings.steps):
-        batch = data.to_model(images[batches.indices(step)].to(device), rng.at("data", step))
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            method.progress = step / settings.steps
-            terms = method.loss(batch, rng.at("loss", step))
-        optimiser.zero_grad(set_to_none=True)
-        terms.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(settings, step)
-        optimiser.step()
-        ema.update_parameters(method)
-        log.add(step, {"loss": terms.total.detach(), **terms.reported, "grad_norm": norm.detach()})
-        done = step + 1
-        due = done % runtime.checkpoint_every == 0 and done < settings.steps
-        if due or stop.requested or done % runtime.log_every == 0 or done == settings.steps:
-            log.flush()
-        if due or stop.requested:
-            save_state(checkpoint, done, time.monotonic() - started, method, ema, optimiser)
-        if stop.requested:
-            raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoint}")
-    stop.restore()
+    with StopSignal() as stop:
+        for step in progress(first, settings.steps):
+            batch = data.to_model(images[batches.indices(step)].to(device), rng.at("data", step))
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+                method.progress = step / settings.steps
+                terms = method.loss(batch, rng.at("loss", step))
+            optimiser.zero_grad(set_to_none=True)
+            terms.total.backward()
+            norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(settings, step)
+            optimiser.step()
+            ema.update_parameters(method)
+            log.add(step, {"loss": terms.total.detach(), **terms.reported, "grad_norm": norm.detach()})
+            done = step + 1
+            due = done % runtime.checkpoint_every == 0 and done < settings.steps
+            if due or stop.requested or done % runtime.log_every == 0 or done == settings.steps:
+                log.flush()
+            if due or stop.requested:
+                save_state(checkpoint, done, time.monotonic() - started, method, ema, optimiser)
+            if stop.requested:
+                raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoint}")
     save_weights(run / "model.safetensors", ema.module)
     write_text(run / "metrics.jsonl", log.path.read_text())
-    shutil.rmtree(state, ignore_errors=True)
     return time.monotonic() - started
 
 
@@ -95,12 +94,23 @@ def prepare(method: Method, data: DataSet, seed: int, runtime: Runtime) -> torch
     device = choose_device(runtime)
     torch.set_num_threads(runtime.threads)
     if device.type == "cuda":
-        torch.use_deterministic_algorithms(True)
+        make_cuda_deterministic()
     rng = Rng((seed, "init"))
     initialise(method, rng)
     method.fit(data.evaluation_images("train")[0], rng.at("fit"))
     method.to(device)
     return device
+
+
+def make_cuda_deterministic() -> None:
+    """The same bits in every run on one GPU: deterministic kernels, and attention by plain matrix products.
+
+    (The bottleneck has some 50 positions, where that costs nothing; the fused backward passes add in any order.)
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    for enable in ("enable_flash_sdp", "enable_mem_efficient_sdp", "enable_cudnn_sdp"):
+        getattr(torch.backends.cuda, enable)(False)
 
 
 def choose_device(runtime: Runtime) -> torch.device:
@@ -171,18 +181,18 @@ class Log:
     def flush(self) -> None:
         """Write what is pending. Raises ``NotFinite`` at the first value that is NaN or infinite."""
         values = torch.stack([torch.stack(list(terms.values())) for _, terms in self.pending]).float().cpu().numpy()
-        with self.path.open("a") as file:
-            for (step, terms), row in zip(self.pending, values, strict=True):
-                for term, value in zip(terms, row, strict=True):
-                    if not np.isfinite(value):
-                        last = f"last good checkpoint: {self.checkpoint}"
-                        none = "there is no checkpoint yet"
-                        raise NotFinite(
-                            f"{term} is {value} at step {step}: lower the learning rate or clip_norm; "
-                            f"{last if self.checkpoint.exists() else none}"
-                        )
-                numbers = {term: float(f"{value:.6g}") for term, value in zip(terms, row, strict=True)}
-                file.write(json.dumps({"step": step, **numbers}) + "\n")
+        lines = []
+        for (step, terms), row in zip(self.pending, values, strict=True):
+            for term, value in zip(terms, row, strict=True):
+                if not np.isfinite(value):
+                    last = f"last good checkpoint: {self.checkpoint}"
+                    raise NotFinite(
+                        f"{term} is {value} at step {step}: lower the learning rate or clip_norm; "
+                        f"{last if self.checkpoint.exists() else 'there is no checkpoint yet'}"
+                    )
+            numbers = {term: float(f"{value:.6g}") for term, value in zip(terms, row, strict=True)}
+            lines.append(json.dumps({"step": step, **numbers}) + "\n")
+        append_text(self.path, "".join(lines))
         self.pending.clear()
 
 
@@ -191,12 +201,16 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.requested = False
+        self.old: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignal":
         self.old = {number: signal.signal(number, self._request) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
 
     def _request(self, *_: object) -> None:
         self.requested = True
 
-    def restore(self) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self.old.items():
             signal.signal(number, handler)
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -83,12 +84,14 @@ def train(
     from suite.provenance import write_run
 
     run = runs / cell.path
+    data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now
     for folder in (run, state / cell.path):
         check_writable(folder)
     seconds = train_method(
         cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path
     )  # fmt: skip
-    write_run(run, cell, chosen.runtime, seconds)
+    write_run(run, cell, chosen.runtime, data_sha256, seconds)
+    shutil.rmtree(state / cell.path, ignore_errors=True)
     print(f"trained {cell} in {seconds:.0f} s: {run}")
 
 

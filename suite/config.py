@@ -60,7 +60,7 @@ class Override(Frozen):
     train: TrainOverride = TrainOverride()
     config: dict[str, Any] = {}
     """Settings of the method, for all its variants."""
-    variants: dict[str, dict[str, Any]] | None = None
+    variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
     """Replaces the variants that the method's file declares: variant name to settings."""
 
 
@@ -152,7 +152,7 @@ def resolve(params: Params, name: str, origin: str = "params.yaml") -> Preset:
             raise UserError(f"{origin}: presets.{chain[-1]} must be a mapping")
         merged = merge(written, merged)
         parent = written.get("extends")
-        if parent is None:
+        if not isinstance(parent, str):  # none, or an error that the model names
             return build(Preset, merged, f"{origin}: presets.{name}")
         if parent in chain:
             raise UserError(f"{origin}: presets {' -> '.join([*chain, parent])} extend each other in a circle")

@@ -15,7 +15,7 @@ from paramrel.latent_usage import derangement, swapped_losses
 from paramrel.method import Method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime
-from paramrel.training import choose_device
+from paramrel.training import choose_device, make_cuda_deterministic
 from suite.cells import Cell
 from suite.config import Evaluate
 from suite.names import codes_name
@@ -37,6 +37,8 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     """
     torch.set_num_threads(runtime.threads)
     device = choose_device(runtime)
+    if device.type == "cuda":
+        make_cuda_deterministic()
     data, model = dataset(cell.dataset), cell.build()
     load_weights(run / "model.safetensors", model)
     model.to(device).eval()
@@ -70,8 +72,7 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Array
     probe_x, probe_y = data.evaluation_images("train")
     chosen = Rng(("probe images", data.name)).permutation("images", len(probe_y))[: evaluate.n_probe_images].numpy()
     arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x[chosen], "probe_y": probe_y[chosen]}
-    if data.binary:
-        arrays["binary"] = np.array(True)
+    arrays |= {"binary": np.array(True)} if data.binary else _skipped("binary", reason="the images are not binary")
     z = torch.cat([model.encode(batch).mean for batch in _chunks(x, rng.device)])
     moved = z[derangement(len(z), rng.at("permuted codes"))]
     steps = evaluate.sampling_steps
@@ -112,15 +113,15 @@ def _likelihood(model: Method, x: np.ndarray, rng: Rng) -> Arrays:
 
 
 def _chunks(images: np.ndarray, device: torch.device) -> list[Tensor]:
-    """Images as methods take them, at most ``CHUNK`` at a time."""
-    return [part.float().to(device) for part in torch.from_numpy(images).split(CHUNK)]
+    """Images as methods take them, at most ``CHUNK`` at a time, in parts of about equal size."""
+    return [part.float().to(device) for part in torch.from_numpy(images).tensor_split(-(-len(images) // CHUNK))]
 
 
 def _chunked(make: Callable[[Tensor, Tensor, Rng], Tensor]) -> Callable[[np.ndarray, Tensor, Rng], Tensor]:
     """``make`` on at most ``CHUNK`` images at a time, each with a stream of its own."""
 
     def run(images: np.ndarray, z: Tensor, rng: Rng) -> Tensor:
-        pairs = zip(_chunks(images, rng.device), z.split(CHUNK), strict=True)
+        pairs = zip(_chunks(images, rng.device), z.tensor_split(-(-len(z) // CHUNK)), strict=True)
         return torch.cat([make(x, codes, rng.at(i)) for i, (x, codes) in enumerate(pairs)])
 
     return run

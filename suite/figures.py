@@ -14,7 +14,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from paramrel.data import dataset
-from paramrel.errors import UserError
 from paramrel.files import write_atomically
 from paramrel.method import methods
 from suite.cells import Cell, cells, run_dir
@@ -84,7 +83,7 @@ def samples(preset: Preset, runs: Path) -> Figure:
         if "samples" in arrays:
             grids.append((f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}", arrays["samples"]))
     if not grids:
-        raise UserError("no method of this preset samples: the figure has nothing to show; add a method that does")
+        return _nothing("no method of this preset samples")
     n_columns = min(4, len(grids))
     n_rows = -(-len(grids) // n_columns)
     figure, axes = plt.subplots(n_rows, n_columns, figsize=(1.8 * n_columns, 2.15 * n_rows), squeeze=False)
@@ -107,7 +106,7 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
             frame = pd.DataFrame([json.loads(line) for line in lines]).drop(columns=["step"])
             frames.append((cell, frame.rolling(25, min_periods=1).mean()))
     if not frames:
-        raise UserError("no method of this preset is trained: there are no curves; add a method that is")
+        return _nothing("no method of this preset is trained")
     variants = list(dict.fromkeys((cell.dataset, cell.method, cell.variant) for cell, _ in frames))
     figure, axes = plt.subplots(1, len(variants), figsize=(2.2 * len(variants), 2.4), squeeze=False, sharey=True)
     styles = ("-", "--", ":", "-.")
@@ -142,6 +141,13 @@ def save(figure: Figure, stem: Path) -> None:
             ),
         )
     plt.close(figure)
+
+
+def _nothing(reason: str) -> Figure:
+    """A figure that says why it is empty."""
+    figure = plt.figure(figsize=(4, 0.6))
+    figure.text(0.5, 0.5, f"nothing to show: {reason}", ha="center", va="center", fontsize=8)
+    return figure
 
 
 def _padded(images: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import yaml
 from paramrel.errors import unknown
 from paramrel.files import check_writable, write_json
 from suite.cells import Cell, cells, short_hash
-from suite.config import Params, Preset, load, parse, resolve
+from suite.config import Params, Preset, load, merge, parse, resolve
 from suite.names import codes_name, metric_names, metrics_name
 from suite.results import FIGURE_NAMES, RESULTS_VERSION
 
@@ -44,8 +44,7 @@ class Plan:
         extra = {key: value for key, value in overlay.items() if key not in ("preset", "params")}
         if extra:
             raw = yaml.safe_load(written.read_text())
-            presets = raw["presets"] | extra.pop("presets", {})
-            params = parse(raw | extra | {"presets": presets}, f"{written} with --configfile")
+            params = parse(merge(raw, extra), f"{written} with --configfile")
             content = params.model_dump(mode="json")
             written = Path("state/configs") / f"{short_hash(content)}.json"
             write_json(written, content)

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from paramrel.data import dataset
 from paramrel.files import write_json
 from paramrel.networks import n_parameters
 from paramrel.settings import Runtime
@@ -22,14 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
 
 
-def write_run(run: Path, cell: Cell, runtime: Runtime, seconds: float) -> None:
+def write_run(run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds: float) -> None:
     """``run``/run.json: the resolved configuration and everything that a rerun would need to know."""
     write_json(run / "run.json", {
         "cell": str(cell),
         "hash": cell.hash,
         "resolved": cell.resolved,
         "parameters": n_parameters(cell.build()),
-        "data_sha256": dataset(cell.dataset).fingerprint(),
+        "data_sha256": data_sha256,
         "code": code(),
         "lock_sha256": lock_hash(),
         "machine": machine(runtime),

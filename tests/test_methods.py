@@ -82,6 +82,12 @@ class TestContract:
         missing = [key for key, p in built.named_parameters() if p.grad is None]
         assert not missing
 
+    def test_first_weights_come_from_the_stream_alone(self, name, variant):
+        first = build(name, variant).state_dict()
+        torch.manual_seed(77)
+        second = build(name, variant).state_dict()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+
     def test_codes_are_deterministic_and_one_row_per_image(self, name, variant):
         built = build(name, variant)
         x = images(built, 6)

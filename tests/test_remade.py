@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.conftest import ROOT, run
 
 from suite.rows import read_rows
+from tests.conftest import ROOT, run
 
 TOLERANCE = {"auroc": 0.01, "accuracy": 0.04, "agreement": 0.1}
 """Largest differences that another processor's rounding may make in one seed (README: measured, AVX2 and AVX-512)."""

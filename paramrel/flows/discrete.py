@@ -1,6 +1,5 @@
 """Bayesian flow for discrete data: categorical input and output distributions (BFN paper, section 6)."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -116,8 +115,3 @@ class DiscreteFlow:
         """Draw x ~ p_O: class indices (N, C, H, W)."""
         uniform = rng.uniform("draw", tuple(log_p.shape)).clamp_min(1e-20)
         return (log_p - torch.log(-torch.log(uniform))).argmax(-1)
-
-    @property
-    def max_bits(self) -> float:
-        """log2 K: bits/dim of the uniform distribution."""
-        return math.log2(self.n_classes)

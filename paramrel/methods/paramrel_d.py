@@ -114,7 +114,8 @@ class ParamRelD(Method):
         x = x.long()
         u, one = rng.stratified("u", len(x)), torch.ones(len(x), device=x.device)
         theta_u, theta_1 = self.flow.sample(x, u, rng.at("theta")), self.flow.sample(x, one, rng.at("theta 1"))
-        mean, log_var = self._posterior(theta_1, one)
+        # q(z | x) averages over a theta_1 of its own: given x, the code is independent of the flow it decodes
+        mean, log_var = self._posterior(self.flow.sample(x, one, rng.at("theta of z")), one)
         z_1 = reparametrise(mean, log_var, rng.normal("z 1", tuple(mean.shape)))
         if self.config.z_source == "self":
             z_u = reparametrise(*self._posterior(theta_u, u), rng.normal("z", tuple(mean.shape)))

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 
+import torch
 from snakemake.utils import validate
 
 from paramrel.errors import UserError
@@ -35,5 +36,5 @@ def arguments(wildcards):
 
 
 def n_gpus(wildcards):
-    """GPUs of a job that runs a model."""
-    return 0 if DEVICE == "cpu" else 1
+    """GPUs of a job that runs a model: none where the device is chosen automatically and there is none."""
+    return int(DEVICE == "cuda" or (DEVICE == "auto" and torch.cuda.is_available()))
