@@ -41,6 +41,7 @@ def evaluate(path: Path, names: tuple[str, ...], seed: int) -> dict[str, Any]:
     are simply not there is a ``UserError`` if it was named.
     """
     arrays, skipped = read_codes(path)
+    y_names = _y_names(arrays, path)
     rows = []
     for name in names or tuple(metrics()):
         chosen = metric(name)
@@ -56,7 +57,28 @@ def evaluate(path: Path, names: tuple[str, ...], seed: int) -> dict[str, Any]:
         raise UserError(f"{path} has the arrays {', '.join(arrays) or 'none'}: no metric applies; give z and y")
     libraries = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"input": path.name, "input_sha256": digest, "seed": seed, "libraries": libraries, "rows": rows}
+    return {
+        "input": path.name,
+        "y_names": y_names,
+        "input_sha256": digest,
+        "seed": seed,
+        "libraries": libraries,
+        "rows": rows,
+    }
+
+
+def _y_names(arrays: dict[str, np.ndarray], path: Path) -> list[str] | None:
+    """Names of the label columns, if the file has them. Raises ``UserError`` unless there is one per column."""
+    names = arrays.pop("y_names", None)
+    if names is None:
+        return None
+    labels = arrays.get("y", np.empty(0))
+    n_columns = 1 if labels.ndim == 1 else labels.shape[1]
+    if len(names.ravel()) != n_columns:
+        raise UserError(
+            f"{path}: y has {n_columns} column(s) but y_names has {len(names.ravel())}: give one per column"
+        )
+    return [str(name) for name in names.ravel()]
 
 
 def evaluate_to(path: Path, names: tuple[str, ...], seed: int, out: Path) -> dict[str, Any]:

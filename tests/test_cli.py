@@ -96,6 +96,17 @@ def test_anybodys_codes_are_measured_without_a_model(codes, tmp_path):
     assert every.exit_code == 0 and "accuracy" in every.stdout, "without --metric: all that apply"
 
 
+def test_names_of_label_columns_are_kept_and_checked(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (60, 2))
+    for names, exit_code in ((["smiling", "hat"], 0), (["smiling"], 2)):
+        np.savez(tmp_path / "codes.npz", z=rng.normal(size=(60, 3)), y=y, y_names=np.array(names))
+        done = paramrel("evaluate", str(tmp_path / "codes.npz"), "--metric", "auroc", "--out", str(tmp_path / "o.json"))
+        assert done.exit_code == exit_code
+    assert "y has 2 column(s) but y_names has 1" in done.stderr
+    assert json.loads((tmp_path / "o.json").read_text())["y_names"] == ["smiling", "hat"]
+
+
 def test_evaluate_names_what_is_wrong(codes, tmp_path):
     out = ("--out", str(tmp_path / "out/o.json"))
     assert_one_line_error(paramrel("evaluate", str(codes), "--metric", "auc", *out), "did you mean 'auroc'")

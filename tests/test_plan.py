@@ -1,0 +1,61 @@
+"""What the workflow builds its graph from."""
+
+import pytest
+import yaml
+
+from paramrel.errors import UserError
+from suite.encode import encode
+from suite.evaluate import evaluate_to
+from suite.figures import FIGURES, save
+from suite.plan import Plan
+from suite.results import FIGURE_NAMES
+from suite.rows import collect
+from suite.tables import table2, usage_table
+from tests.conftest import TINY_PRESET
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder of its own with a parameter file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": TINY_PRESET}}))
+    return tmp_path
+
+
+def test_an_overlay_is_merged_key_by_key_and_written_out(here):
+    plain = Plan.read({})
+    merged = Plan.read({"presets": {"tiny": {"seeds": [7], "train": {"steps": 3}}}})
+    assert merged.preset.seeds == (7,) and merged.preset.train.steps == 3
+    assert merged.preset.network == plain.preset.network and merged.preset.train.batch_size == 16
+    assert merged.config.exists() and plain.config.name == "params.yaml"
+
+
+@pytest.mark.parametrize("overlay", [{"presets": 5}, {"presets": {"tiny": 5}}, {"nonsense": 1}, {"preset": "tini"}])
+def test_bad_overlays_are_named(here, overlay):
+    with pytest.raises(UserError):
+        Plan.read(overlay)
+
+
+def test_stamps_change_with_the_configuration_and_results_do_not(here):
+    plain, merged = Plan.read({}), Plan.read({"presets": {"tiny": {"seeds": [7]}}})
+    assert plain.built != merged.built and plain.tables() == merged.tables()
+    assert not any(path.startswith("results") for path in (plain.stamp("tables"), plain.stamp("samples")))
+
+
+def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figure(here, monkeypatch):
+    from suite.cli import train
+
+    preset = TINY_PRESET | {"datasets": ["digits"], "seeds": [0]}
+    (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
+    plan = Plan.read({})
+    for cell in plan.cells.values():
+        train(cell.dataset, cell.method, cell.variant, cell.seed)
+        run = here / "runs" / cell.path
+        codes = encode(cell, plan.preset.evaluate, plan.preset.runtime, run)
+        evaluate_to(codes, plan.metric_names, 0, run / plan.metrics)
+    rows, runs = collect(plan.preset, here / "runs")
+    assert len(runs) == 3 and set(rows.method) == {"pca", "pixels", "untrained"}
+    assert "digits (8x8 grey) AUROC ↑" in table2(rows)[0] and len(usage_table(rows)[0])
+    for name in FIGURE_NAMES:
+        save(FIGURES[name](plan.preset, here / "runs"), here / name)
+        assert (here / f"{name}.png").stat().st_size > 500
