@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from suite.rows import read_rows
+from suite.tables import label, measured, show
 from tests.conftest import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -67,3 +68,21 @@ def mean(method: str, variant: str, metric: str) -> float:
 def test_five_seeds_tell_sound_from_broken(method, variant, metric, low, high):
     """Bands that prototypes set for these settings; outside of them something is broken, not unlucky."""
     assert low <= mean(method, variant, metric) <= high
+
+
+def headline() -> list[str]:
+    """The lines of the README's table, from the committed rows."""
+    rows = read_rows(QUICK5)
+    lines = []
+    for name, variant in (("pca", "default"), ("vae", "default"), ("paramrel_d", "self"), ("paramrel_d", "ahead")):
+        columns = (("auroc", 4), ("accuracy", 3), ("agreement", 3), ("permuted_ratio", 2))
+        shown = [show(measured(rows, "digits_binarized", name, variant, m).summary, digits) for m, digits in columns]
+        lines.append(f"| {label(name, variant)} | {' | '.join(shown)} |")
+    return lines
+
+
+def test_the_readme_shows_the_committed_numbers():
+    readme = (ROOT / "README.md").read_text()
+    missing = [line for line in headline() if line not in readme]
+    assert not missing, "\n".join(missing)
+    assert "@" not in re.sub(r"https?://\S+", "", readme), "an unfilled placeholder"
