@@ -145,7 +145,7 @@ def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _seeds_note(rows: pd.DataFrame) -> list[str]:
     n = rows.seed.nunique()
     if n == 1:
-        return ["One seed: no interval can be given; see the preset quick5 for five."]
+        return ["One seed: no interval can be given."]
     return [f"Mean over {n} seeds ± half width of the 95 % t-interval."]
 
 
