@@ -161,6 +161,7 @@ def table(
 ) -> None:  # fmt: skip
     """Collect the rows of a preset and write its tables; print Table 2."""
     from paramrel.files import write_text
+    from suite.cells import skipped
     from suite.rows import collect, read_rows, write_rows
     from suite.tables import table2, usage_table, write_table
 
@@ -175,6 +176,8 @@ def table(
     write_table(*usage_table(written), f"Latent usage (preset {name})", folder / "latent_usage")
     print((folder / "table2.md").read_text())
     print((folder / "latent_usage.md").read_text())
+    for data, method, reason in skipped(chosen):
+        print(f"{method} was not run on {data}: {reason}")
 
 
 @app.command(name="list")
