@@ -108,6 +108,24 @@ class Method(nn.Module, ABC):
         """Images from all that the method keeps of ``x``, with ``z`` in place of its own code."""
         return self.decode(z)
 
+    def encode_at(self, x: Tensor, s: float, rng: Rng) -> Codes:
+        """Progressive codes z_s: what the method knows of ``x`` at flow time s in (0, 1]; s = 1 is ``encode``."""
+        raise Unsupported("its code has no flow time")
+
+    def invert(self, x: Tensor, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
+        """Stochastic subcode of ``x`` at fixed ``z``, N(0, I) where all is well: deterministic up to the one draw
+        that makes discrete data continuous. (N, ``subcode_shape``)."""
+        raise Unsupported("it has no stochastic subcode")
+
+    def render(self, z: Tensor, subcode: Tensor, n_steps: int) -> Tensor:
+        """Images from code and subcode, deterministic: the way back of ``invert``. (N, C, H, W) in [0, 1]."""
+        raise Unsupported("it has no stochastic subcode")
+
+    @property
+    def subcode_shape(self) -> tuple[int, ...] | None:
+        """Shape of one image's stochastic subcode, or None if the method has none."""
+        return None
+
     def generate(self, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
         """Images at fixed codes, everything else drawn anew (conditional generation)."""
         raise Unsupported("it generates nothing")

@@ -19,7 +19,7 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Arrays:
-    """One split: images uint8 (N, C, H, W) with values 0..``DataSet.levels``, labels int64 (N,)."""
+    """One split: images uint8 (N, C, H, W) with values 0..``DataSet.levels``, labels int64 (N,) or (N, k)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -47,6 +47,12 @@ class DataSet(ABC):
     binarise: ClassVar[Literal["no", "stored", "dynamic"]] = "no"
     """no: grey values. stored: the arrays hold 0 and 1. dynamic: a Bernoulli draw of value/levels, anew at every
     training step and once, by a fixed seed, for evaluation (Burda et al.'s dynamic MNIST, spec of the paper)."""
+    bins: ClassVar[int]
+    """K, the number of values a pixel takes for methods. Every image set is quantised, so every likelihood here is a
+    probability of a bin, never a density, and bits/dim of different methods can be compared."""
+    kind: ClassVar[Literal["discrete", "discretised", "continuous"]]
+    """Type of flow the data set is meant for. discrete: classes 0..K-1. discretised: K = 2^k bins of [0, 1] with
+    centres (2k + 1)/(2K). continuous: grey values k/(K - 1), which flows take as real numbers."""
     class_names: ClassVar[tuple[str, ...]]
     probe_on: ClassVar[Literal["test", "all"]] = "test"
     """Images whose codes the probes (AUROC, accuracy) see. "all" needs a written reason beside it."""
@@ -59,6 +65,13 @@ class DataSet(ABC):
         """Raises ``UserError`` if the files cannot be found; cheap, called while the DAG is built."""
 
     @property
+    def centres(self) -> Tensor:
+        """The K values of a pixel in [0, 1], ascending and evenly spaced: (K,)."""
+        k = torch.arange(self.bins, dtype=torch.float64)
+        centres = (2 * k + 1) / (2 * self.bins) if self.kind == "discretised" else k / (self.bins - 1)
+        return centres.float()
+
+    @property
     def binary(self) -> bool:
         """True if a method sees values 0 and 1 only."""
         return self.binarise != "no"
@@ -69,7 +82,7 @@ class DataSet(ABC):
         return int(np.prod(self.shape))
 
     def to_model(self, images: Tensor, rng: Rng) -> Tensor:
-        """Stored uint8 (N, C, H, W) to what methods take: float32, {0, 1} if binary, else in [0, 1].
+        """Stored uint8 (N, C, H, W) to what methods take: float32, one of ``centres`` ({0, 1} if binary).
 
         ``rng`` is used by dynamic binarisation only: give a stream of the step in training, and the fixed
         stream of ``evaluation_images`` in evaluation.
@@ -79,6 +92,9 @@ class DataSet(ABC):
         values = images.float() / self.levels
         if self.binarise == "dynamic":
             return (rng.uniform("binarise", tuple(values.shape)) < values).float()
+        if self.kind == "discretised":
+            k = torch.div(images.long() * self.bins, self.levels + 1, rounding_mode="floor")
+            return (2 * k + 1).float() / (2 * self.bins)
         return values
 
     def evaluation_images(self, split: Split) -> tuple[np.ndarray, np.ndarray]:

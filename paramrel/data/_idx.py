@@ -26,6 +26,8 @@ class IdxDataSet(DataSet):
     """Official MD5 of each file, as torchvision checks them."""
     shape = (1, 28, 28)
     levels = 255
+    bins = 2
+    kind = "discrete"
     binarise = "dynamic"
 
     def load(self, split: Split) -> Arrays:

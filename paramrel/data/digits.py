@@ -17,6 +17,8 @@ class Digits(DataSet):
     licence = "CC BY 4.0"
     shape = (1, 8, 8)
     levels = 16
+    bins = 17
+    kind = "continuous"
     class_names = tuple("0123456789")
     probe_on = "all"
     # Why all: scikit-learn ships 1,797 images without an official split. A probe on a fifth of them (360) costs

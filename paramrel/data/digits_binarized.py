@@ -11,6 +11,8 @@ class DigitsBinarized(Digits):
     name = "digits_binarized"
     title = "digits (8x8 binarised)"
     levels = 1
+    bins = 2
+    kind = "discrete"
     binarise = "stored"
 
     def stored(self, images: np.ndarray) -> np.ndarray:

@@ -1,0 +1,34 @@
+"""Observation likelihoods of one value, in nats: what every method's bound is made of."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LOG_SQRT_2PI = 0.9189385332046727
+
+
+def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
+    """-log p(x) of x in {0, 1}, per element."""
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+
+
+def gaussian_nll(mean: Tensor, log_std: Tensor, x: Tensor) -> Tensor:
+    """-log N(x; mean, std^2), a density, per element: for training. Evaluation reports ``binned_gaussian_nll``."""
+    return ((x - mean) * (-log_std).exp()).square() / 2 + log_std + LOG_SQRT_2PI
+
+
+def binned_gaussian_nll(mean: Tensor, std: Tensor, x: Tensor, centres: Tensor) -> Tensor:
+    """-log of the probability that N(mean, std^2) gives the bin of x, per element.
+
+    ``x`` holds values of ``centres`` (K,), which are evenly spaced; a bin reaches half-way to its neighbours and the
+    end bins take the tails, so that the K probabilities sum to 1 (BFN paper, section 5). ``mean`` and ``std``
+    broadcast against ``x``, in the units of ``centres``.
+    """
+    half = (centres[1] - centres[0]) / 2
+    upper = torch.where(x > centres[-1] - half, torch.inf, (x + half - mean) / std)
+    lower = torch.where(x < centres[0] + half, -torch.inf, (x - half - mean) / std)
+    # on the side where both ends are positive, the mirrored interval keeps the difference from rounding to 0
+    flip = lower > 0
+    lower, upper = torch.where(flip, -upper, lower), torch.where(flip, -lower, upper)
+    log_upper, log_lower = torch.special.log_ndtr(upper), torch.special.log_ndtr(lower)
+    return -(log_upper + torch.log1p(-(log_lower - log_upper).exp().clamp(max=1 - 1e-7)))
