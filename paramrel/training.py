@@ -24,6 +24,9 @@ from paramrel.networks import initialise
 from paramrel.rng import Rng
 from paramrel.settings import Runtime, Train
 
+FIT_VALUES = 1 << 28
+"""Most pixels that ``Method.fit`` is given (1 GiB as float32): a random part of the images of larger sets."""
+
 
 class NotFinite(UserError):
     """A loss or a gradient became NaN or infinite."""
@@ -97,7 +100,10 @@ def prepare(method: Method, data: DataSet, seed: int, runtime: Runtime) -> torch
         make_cuda_deterministic()
     rng = Rng((seed, "init"))
     initialise(method, rng)
-    method.fit(data.evaluation_images("train")[0], rng.at("fit"))
+    n = data.size("train")
+    most = FIT_VALUES // data.n_dims
+    rows = None if n <= most else rng.at("fit").permutation("images", n)[:most].sort().values.numpy()
+    method.fit(data.evaluation_images("train", rows)[0], rng.at("fit"))
     method.to(device)
     return device
 

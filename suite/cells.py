@@ -65,7 +65,7 @@ def short_hash(value: Any) -> str:
 
 @cache
 def _n_images(name: str) -> int:
-    return len(dataset(name).load("train").labels)
+    return dataset(name).size("train")
 
 
 def cells(preset: Preset) -> list[Cell]:

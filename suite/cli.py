@@ -1,16 +1,15 @@
 """The command line: each command does one thing that a rule of the workflow calls by ``shell:``."""
 
-import functools
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from paramrel.errors import UserError
+from suite.data_commands import app as data_commands
+from suite.oneline import one_line_errors
 
 # Heavy modules (torch, the methods) are imported inside the commands, so that `paramrel evaluate` on anybody's codes
 # and `--help` start at once.
@@ -19,6 +18,7 @@ app = typer.Typer(
     help="Train, measure and trace semantic latent generative models.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
 )  # fmt: skip
+app.add_typer(data_commands, name="data")
 
 Config = Annotated[Path, typer.Option("--config", help="Parameter file.")]
 PresetName = Annotated[
@@ -32,20 +32,6 @@ Runs = Annotated[Path, typer.Option("--runs", help="Folder of trained models and
 State = Annotated[Path, typer.Option("--state", help="Folder of training checkpoints, for resuming.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of tables and figures.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
-
-
-def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Print a ``UserError`` as one line and exit with 2; anything else is a bug and keeps its traceback."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
-
-    return run
 
 
 def _preset(config: Path, name: str | None):
@@ -195,7 +181,7 @@ def list_members(what: Annotated[str, typer.Argument(help="methods, datasets or 
         from paramrel.data import datasets
 
         for name, cls in datasets().items():
-            print(f"{name:24} {cls.title}: {'x'.join(map(str, cls.shape))}, {len(cls.class_names)} classes; {cls.source}; {cls.licence}")  # fmt: skip
+            print(f"{name:24} {cls.title}: {'x'.join(map(str, cls.shape))}, {cls().label_text}; {cls.source}; {cls.licence}")  # fmt: skip
     elif what == "metrics":
         from metrics import metrics
 

@@ -22,6 +22,8 @@ from suite.names import codes_name
 
 CHUNK = 500
 """Images per forward pass."""
+LOADED = 10_000
+"""Images that are made float at a time."""
 N_SAMPLES = 64
 
 Arrays = dict[str, np.ndarray]
@@ -30,7 +32,8 @@ Arrays = dict[str, np.ndarray]
 def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     """Write ``run``/codes-<hash>.npz from ``run``/model.safetensors.
 
-    Arrays: z, z_std, z_sampled (N, d), y (N,) of the images that probes see; x_test, y_test (M, ...) and, where
+    Arrays: z, z_std, z_sampled (N, d), y (N,) or (N, k) with y_names (k,), attributes (N, A) with attribute_names (A,)
+    (not for classes) of the images that probes see; x_test, y_test (M, ...) and, where
     the method can: decoded, reconstructed, reconstructed_permuted, generated, generated_permuted (M, C, H, W),
     samples (64, C, H, W), loss_<kind> (P, M) at loss_points, nll_data and nll_kl (M,); probe_x, probe_y for class
     agreement. Where the method cannot make NAME, skipped/NAME is the reason.
@@ -51,13 +54,21 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
 
 
 def _codes(model: Method, data: DataSet, rng: Rng) -> Arrays:
-    """Codes and labels of the images that probes see."""
+    """Codes, labels and attributes of the images that probes see."""
     splits = ("train", "test") if data.probe_on == "all" else ("test",)
-    parts = [data.evaluation_images(split) for split in splits]
-    images = np.concatenate([images for images, _ in parts])
-    codes = [model.encode(x) for x in _chunks(images, rng.device)]
-    z = torch.cat([c.mean for c in codes])
-    arrays = {"z": z.cpu().numpy(), "y": np.concatenate([labels for _, labels in parts])}
+    codes, labels = [], []
+    for split in splits:
+        for rows in np.array_split(np.arange(data.size(split)), -(-data.size(split) // LOADED)):
+            images, part = data.evaluation_images(split, rows)
+            codes += [model.encode(x) for x in _chunks(images, rng.device)]
+            labels.append(part)
+    z, y = torch.cat([c.mean for c in codes]), np.concatenate(labels)
+    arrays = {"z": z.cpu().numpy(), "y": y, "y_names": np.array(data.label_names)}
+    attributes = data.attributes(y)
+    if attributes is None:
+        arrays |= _skipped("attributes", "attribute_names", reason="the data set has classes, no attributes")
+    else:
+        arrays |= {"attributes": attributes[0], "attribute_names": np.array(attributes[1])}
     if codes[0].std is None:
         return arrays | _skipped("z_std", "z_sampled", reason="the code is deterministic")
     std = torch.cat([c.std for c in codes])
@@ -67,11 +78,10 @@ def _codes(model: Method, data: DataSet, rng: Rng) -> Arrays:
 
 def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays:
     """What the decoder makes of held-out images."""
-    test, labels = data.evaluation_images("test")
-    x, labels = test[: evaluate.n_images], labels[: evaluate.n_images]
-    probe_x, probe_y = data.evaluation_images("train")
-    chosen = Rng(("probe images", data.name)).permutation("images", len(probe_y))[: evaluate.n_probe_images].numpy()
-    arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x[chosen], "probe_y": probe_y[chosen]}
+    x, labels = data.evaluation_images("test", slice(evaluate.n_images))
+    chosen = Rng(("probe images", data.name)).permutation("images", data.size("train"))[: evaluate.n_probe_images]
+    probe_x, probe_y = data.evaluation_images("train", chosen.numpy())
+    arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x, "probe_y": probe_y}
     arrays |= {"binary": np.array(True)} if data.binary else _skipped("binary", reason="the images are not binary")
     z = torch.cat([model.encode(batch).mean for batch in _chunks(x, rng.device)])
     moved = z[derangement(len(z), rng.at("permuted codes"))]

@@ -1,70 +1,56 @@
-"""MNIST-like sets: gzipped idx files in torchvision's layout under ``$PARAMREL_DATA/<folder>/raw``.
-
-torchvision's own readers want decompressed copies beside the files, so a read-only data folder would not do;
-and importing torchvision is not possible with every CPU build of torch.
-"""
+"""MNIST-like sets: idx files in torchvision's layout under ``$PARAMREL_DATA/<folder>/raw``, packed or not."""
 
 import gzip
-import hashlib
 import struct
 import zlib
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from paramrel.data._base import Arrays, DataSet, Split, data_root
+from paramrel.data._base import SPLITS
+from paramrel.data._files import File, Form
+from paramrel.data._prepared import Part, Prepared
 from paramrel.errors import UserError
 
 
-class IdxDataSet(DataSet):
-    """60,000 + 10,000 images of 1x28x28 with 10 classes, binarised dynamically."""
+class IdxDataSet(Prepared):
+    """60,000 + 10,000 images of 1x28x28 with 10 classes, binarised dynamically unless a subclass says otherwise."""
 
-    folder: ClassVar[str]
-    md5: ClassVar[dict[str, str]]
-    """Official MD5 of each file, as torchvision checks them."""
     shape = (1, 28, 28)
     levels = 255
     bins = 2
     kind = "discrete"
     binarise = "dynamic"
+    counts: ClassVar[dict] = {"train": 60_000, "test": 10_000}
 
-    def load(self, split: Split) -> Arrays:
-        prefix = "train" if split == "train" else "t10k"
-        images = self._read(f"{prefix}-images-idx3-ubyte.gz")
-        labels = self._read(f"{prefix}-labels-idx1-ubyte.gz")
-        return Arrays(images[:, None], labels.astype(np.int64))
-
-    def check_available(self) -> None:
-        for name in self.md5:
-            self._path(name)
-
-    def _path(self, name: str) -> Path:
-        folder = data_root() / self.folder / "raw"
-        path = folder / name
-        if not path.is_file():
-            raise UserError(
-                f"{self.name}: {path} is missing: get the four .gz files of {self.source} "
-                f"({', '.join(self.md5)}) and put them into {folder}"
-            )
-        return path
-
-    def _read(self, name: str) -> np.ndarray:
-        return _read_checked(self.name, self._path(name), self.md5[name])
+    def read(self, form: Form, root: Path) -> Iterator[Part]:
+        arrays = [read_idx(self.name, root / file.path) for file in form.files]
+        for split, images, labels in zip(SPLITS, arrays[::2], arrays[1::2], strict=True):
+            if labels.shape != images.shape[:1]:
+                raise UserError(
+                    f"{self.name}: {len(images)} images but {labels.shape[0]} labels of the {split} split: "
+                    "the label file does not match"
+                )
+            yield split, images[:, None], labels
 
 
-@lru_cache(maxsize=8)
-def _read_checked(data_set: str, path: Path, md5: str) -> np.ndarray:
-    """The array in a gzipped idx file, after its checksum was verified."""
-    packed = path.read_bytes()
-    found = hashlib.md5(packed, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise UserError(
-            f"{data_set}: {path} is damaged (MD5 {found}, expected {md5}): replace it with the official file"
-        )
+def idx_forms(folder: str, mirrors: tuple[str, ...], packed: tuple[str, ...], unpacked: tuple[str, ...]) -> tuple[Form, Form]:  # fmt: skip
+    """The two forms of an idx set, from MD5 of the four files in the order of ``names``."""
+    names = [f"{prefix}-{what}-ubyte" for prefix in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
+    gz = tuple(
+        File(f"{folder}/raw/{name}.gz", md5, tuple(f"{mirror}{name}.gz" for mirror in mirrors))
+        for name, md5 in zip(names, packed, strict=True)
+    )
+    raw = tuple(File(f"{folder}/raw/{name}", md5) for name, md5 in zip(names, unpacked, strict=True))
+    return Form("gzipped idx files", gz), Form("idx files", raw)
+
+
+def read_idx(data_set: str, path: Path) -> np.ndarray:
+    """The array in an idx file, unpacked first if its name ends in .gz."""
     try:
-        raw = gzip.decompress(packed)
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{data_set}: {path} cannot be decompressed ({error}): replace it") from error
     return parse_idx(raw, str(path))

@@ -1,0 +1,265 @@
+"""Data sets that are converted once to memory-mapped arrays, with a card that says from what.
+
+``$PARAMREL_CACHE/<name>-v<version>/`` (default ``~/.cache/paramrel``) holds ``<split>-images.npy`` (uint8),
+``<split>-labels.npy`` (uint8) and ``card.json``. The folder appears whole or not at all; ``$PARAMREL_DATA`` is only
+read, so it may be read-only, and is no longer needed afterwards.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+from paramrel.data._base import SPLITS, Arrays, DataSet, Split, data_root
+from paramrel.data._files import BLOCK, Form, check_space, download, verify
+from paramrel.errors import UserError
+from paramrel.files import write_json
+
+Part = tuple[Split, np.ndarray, np.ndarray]
+"""Some images of a split, uint8 (n, C, H, W), with their labels (n,) or (n, k), in the order of the split."""
+
+HINT = "paramrel data prepare"
+
+
+class Prepared(DataSet):
+    """A data set whose files are converted once. A subclass says where its files lie and how they are read."""
+
+    forms: ClassVar[tuple[Form, ...]] = ()
+    """Ways in which the files may lie; the first that is complete is taken. Those with addresses can be downloaded."""
+    counts: ClassVar[dict[Split, int]]
+    """Images of each split."""
+    by_hand: ClassVar[str] = ""
+    """Where the files are to be had."""
+
+    @abstractmethod
+    def read(self, form: Form, root: Path) -> Iterable[Part]:
+        """The images in parts that fit into memory, from files whose checksums were verified."""
+
+    def details(self) -> dict[str, Any]:
+        """What else the card should say: crop, seed, order."""
+        return {}
+
+    def load(self, split: Split) -> Arrays:
+        self.prepare()
+        images = np.load(self.folder / f"{split}-images.npy", mmap_mode="c")  # "c": private, never written back
+        labels = np.load(self.folder / f"{split}-labels.npy").astype(np.int64)
+        return Arrays(images, labels)
+
+    def size(self, split: Split) -> int:
+        return self.counts[split]
+
+    @property
+    def folder(self) -> Path:
+        """Where the prepared arrays lie."""
+        return cache_root() / f"{self.name}-v{self.version}"
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the prepared images on disk."""
+        return sum(self.size(split) for split in SPLITS) * self.n_dims
+
+    def card(self) -> dict[str, Any] | None:
+        """The card, or None if the set is not prepared. Raises ``UserError`` if what is there is damaged."""
+        if not self.folder.exists():
+            return None
+        try:
+            card = json.loads((self.folder / "card.json").read_text())
+            sizes = {name: (self.folder / name).stat().st_size for name in card["arrays"]}
+        except (OSError, ValueError, KeyError) as error:
+            raise self._damaged(f"{type(error).__name__}: {error}") from error
+        for name, array in card["arrays"].items():
+            if sizes[name] != array["bytes"]:
+                raise self._damaged(f"{name} has {sizes[name]:,} bytes and should have {array['bytes']:,}")
+        return card
+
+    def _damaged(self, what: str) -> UserError:
+        return UserError(f"{self.name}: the prepared arrays in {self.folder} are damaged ({what}): run {HINT} {self.name} --force")  # fmt: skip
+
+    def check_available(self) -> None:
+        if self.card() is None:
+            self.find()
+
+    def state(self) -> Literal["ready", "found", "missing"]:
+        try:
+            if self.card() is not None:
+                return "ready"
+            self.find()
+        except UserError:
+            return "missing"
+        return "found"
+
+    def find(self) -> Form:
+        """The first form whose files are all there. Raises ``UserError`` that names what is missing and the way out."""
+        if not self.forms:
+            return Form("made", ())
+        root = data_root()
+        missing = {form.name: [f.path for f in form.files if not (root / f.path).is_file()] for form in self.forms}
+        for form in self.forms:
+            if not missing[form.name]:
+                return form
+        begun = [form for form in self.forms if len(missing[form.name]) < len(form.files)]
+        nearest = (begun or list(self.forms))[0]
+        files = missing[nearest.name]
+        shown = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
+        others = "; or ".join(f.name for f in self.forms if f is not nearest)
+        ways = [f"get the files from {self.by_hand} and put them into {root}"]
+        if any(file.urls for form in self.forms for file in form.files):
+            ways.insert(0, f"download with {HINT} {self.name}")
+        raise UserError(
+            f"{self.name}: {shown} missing below PARAMREL_DATA={root} ({nearest.name}{'; or ' + others if others else ''}): "
+            f"{', or '.join(ways)}{self.hint(root)}"
+        )
+
+    def hint(self, root: Path) -> str:
+        """A sentence about near relatives that are there."""
+        return ""
+
+    def prepare(self, download: bool = False, force: bool = False) -> dict[str, Any]:
+        """Convert the files unless that was done, and return the card.
+
+        ``download``: fetch files that are missing. ``force``: convert again. A process that is killed leaves the old
+        state; several at once wait for one another.
+        """
+        card = None if force else self.card()
+        if card is not None:
+            return card
+        form = self._fetched() if download else self.find()
+        with _locked(self.folder) as partial:
+            card = None if force else self.card()
+            if card is not None:
+                return card
+            try:
+                card = self._convert(form, partial)
+                self._put(partial)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        return card
+
+    def _fetched(self) -> Form:
+        """``find`` after downloading what is missing of the first form that has addresses."""
+        try:
+            return self.find()
+        except UserError:
+            for form in self.forms:
+                if all(file.urls for file in form.files):
+                    root = data_root()
+                    for file in form.files:
+                        if not (root / file.path).is_file():
+                            download(self.name, file, root)
+                    return form
+            raise
+
+    def _convert(self, form: Form, partial: Path) -> dict[str, Any]:
+        root = data_root() if form.files else Path()
+        inputs = [
+            {"path": f.path, "bytes": (root / f.path).stat().st_size, "sha256": verify(self.name, root / f.path, f.digest), "official_digest": f.digest}
+            for f in form.files
+        ]  # fmt: skip
+        counts = {split: self.size(split) for split in SPLITS}
+        check_space(partial.parent, self.n_bytes)
+        partial.mkdir()
+        self._write(self.read(form, root), counts, partial)
+        names = [f"{split}-{what}.npy" for split in SPLITS for what in ("images", "labels")]
+        card = self.declaration() | self.details() | {
+            "form": form.name, "inputs": inputs, "counts": counts, "fingerprint": self._digest(partial),
+            "arrays": {name: {"bytes": (partial / name).stat().st_size} for name in names},
+        }  # fmt: skip
+        write_json(partial / "card.json", card)
+        return card
+
+    def _write(self, parts: Iterable[Part], counts: dict[Split, int], partial: Path) -> None:
+        """Images go to disk part by part; labels are small."""
+        files = {split: (partial / f"{split}-images.npy").open("wb") for split in SPLITS}
+        labels: dict[Split, list[np.ndarray]] = {split: [] for split in SPLITS}
+        n_labels = tuple(map(len, self.value_names))
+        terminal = sys.stderr.isatty()
+        try:
+            for split, file in files.items():
+                header = {"descr": "|u1", "fortran_order": False, "shape": (counts[split], *self.shape)}
+                np.lib.format.write_array_header_1_0(file, header)
+            with tqdm(total=sum(counts.values()), desc=self.name, unit=" images", mininterval=0.2 if terminal else 30, ascii=not terminal) as bar:  # fmt: skip
+                for split, images, part_labels in parts:
+                    Arrays(images, part_labels)  # checks type and number
+                    if images.shape[1:] != self.shape or images.max(initial=0) > self.levels:
+                        raise UserError(f"{self.name}: images are {images.shape[1:]}, not {self.shape} of 0..{self.levels}: the files are not this data set's")  # fmt: skip
+                    self._check_labels(part_labels, n_labels)
+                    files[split].write(np.ascontiguousarray(images))
+                    labels[split].append(part_labels.astype(np.uint8))
+                    bar.update(len(images))
+        finally:
+            for file in files.values():
+                file.close()
+        for split in SPLITS:
+            joined = np.concatenate(labels[split]) if labels[split] else np.empty(0, np.uint8)
+            if len(joined) != counts[split]:
+                raise UserError(f"{self.name}: {len(joined)} {split} images, not {counts[split]}: the files are not complete")  # fmt: skip
+            np.save(partial / f"{split}-labels.npy", joined)
+
+    def _check_labels(self, labels: np.ndarray, sizes: tuple[int, ...]) -> None:
+        columns = labels[:, None] if labels.ndim == 1 else labels
+        if columns.shape[1] != len(sizes) or (len(columns) and (columns.min() < 0 or (columns.max(0) >= sizes).any())):
+            raise UserError(f"{self.name}: labels {labels.shape} do not fit the {len(sizes)} column(s) of {sizes} values: the label file does not match")  # fmt: skip
+
+    def _put(self, partial: Path) -> None:
+        """Move the finished folder into place; an old one is moved aside first, and back if that fails."""
+        for path in partial.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        old = partial.with_suffix(".old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self.folder.exists():
+            self.folder.rename(old)
+        partial.rename(self.folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def fingerprint(self) -> str:
+        """As ``DataSet.fingerprint``, from the files. Raises ``UserError`` if it is not what the card says."""
+        expected, found = self.prepare()["fingerprint"], self._digest(self.folder)
+        if found != expected:
+            raise self._damaged(f"sha256 {found}, expected {expected}")
+        return found
+
+    def _digest(self, folder: Path) -> str:
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            with (folder / f"{split}-images.npy").open("rb") as file:
+                np.lib.format.read_magic(file)
+                shape = np.lib.format.read_array_header_1_0(file)[0]
+                digest.update(f"uint8{shape}".encode())
+                while block := file.read(BLOCK):
+                    digest.update(block)
+            labels = np.load(folder / f"{split}-labels.npy").astype(np.int64)
+            digest.update(f"{labels.dtype}{labels.shape}".encode())
+            digest.update(labels)
+        return digest.hexdigest()
+
+
+def cache_root() -> Path:
+    """``$PARAMREL_CACHE``, or ``paramrel`` in the user's cache folder."""
+    given = os.environ.get("PARAMREL_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paramrel"
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """One process at a time per folder; yields the place to build it in, free of leftovers of a killed one."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            shutil.rmtree(partial, ignore_errors=True)
+            yield partial
+    except OSError as error:
+        raise UserError(
+            f"cannot make {folder}: {error}: name a writable folder with free space in PARAMREL_CACHE"
+        ) from error
