@@ -28,6 +28,13 @@ TINY_PRESET = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> Path:
+    """Prepared data go to a folder of the test session, never to the user's."""
+    os.environ["PARAMREL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    return Path(os.environ["PARAMREL_CACHE"])
+
+
 @pytest.fixture
 def digits():
     """The embedded binary data set."""

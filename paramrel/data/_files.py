@@ -80,7 +80,7 @@ def download(name: str, file: File, root: Path) -> Path:
         try:
             _fetch(url, part)
         except requests.RequestException as error:
-            reasons.append(f"{url}: {type(error).__name__}: {error}")
+            reasons.append(f"{url}: {_reason(error)}")
             continue
         try:
             verify(name, part, file.digest)
@@ -95,6 +95,14 @@ def download(name: str, file: File, root: Path) -> Path:
     raise UserError(
         f"{name}: cannot download {file.path}{kept}: {'; '.join(reasons)}: try again, or put the file to {target} by hand"
     )
+
+
+def _reason(error: requests.RequestException) -> str:
+    """What went wrong, without the layers around it."""
+    inner = error.args[0] if error.args else error
+    if isinstance(inner, str):
+        return inner
+    return type(getattr(inner, "reason", inner)).__name__
 
 
 def _fetch(url: str, part: Path) -> None:

@@ -153,9 +153,12 @@ class Prepared(DataSet):
             for form in self.forms:
                 if all(file.urls for file in form.files):
                     root = data_root()
-                    for file in form.files:
-                        if not (root / file.path).is_file():
-                            download(self.name, file, root)
+                    try:
+                        for file in form.files:
+                            if not (root / file.path).is_file():
+                                download(self.name, file, root)
+                    except UserError as error:
+                        raise UserError(f"{error}{self.hint(root)}") from error
                     return form
             raise
 
