@@ -4,6 +4,7 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -186,6 +187,7 @@ def hashed_split(name: str, n: int, test_fraction: float) -> np.ndarray:
     return np.array([int.from_bytes(d, "big") / 2**64 < test_fraction for d in digests])
 
 
+@lru_cache(maxsize=4)
 def hashed_order(name: str, n: int) -> np.ndarray:
     """The positions 0..n-1 in the order of sha256("<name>:<i>"): (n,) int64, a rule instead of a file of numbers.
 

@@ -80,8 +80,13 @@ class CelebA(Prepared):
     def details(self) -> dict[str, Any]:
         left, top, right, bottom = self.crop
         return {
-            "crop": f"box ({left}, {top}, {right}, {bottom}) of 178x218, bilinear to {self.shape[1]}x{self.shape[2]}"
+            "crop": f"box ({left}, {top}, {right}, {bottom}) of 178x218, bilinear to {self.shape[1]}x{self.shape[2]}",
+            "partition": self.official_counts(),
         }
+
+    def official_counts(self) -> dict[str, int]:
+        """Images of each part of the official partition, validation included (which is not converted)."""
+        return {"train": self.size("train"), "valid": 19_867, "test": self.size("test")}
 
     def hint(self, root: Path) -> str:
         if not (root / META).is_file():
@@ -183,6 +188,10 @@ class CelebASubset(CelebA):
 
     def size(self, split: Split) -> int:
         return len(self.table(self.find(), data_root()).rows(split))
+
+    def official_counts(self) -> dict[str, int]:
+        partition = self.table(self.find(), data_root()).partition
+        return {name: int((partition == k).sum()) for k, name in enumerate(("train", "valid", "test"))}
 
     def table(self, form: Form, root: Path) -> Table:
         if form.name == IN_SHEETS:
