@@ -1,4 +1,4 @@
-# The whole benchmark as one graph: train -> encode -> evaluate -> tables, figures.
+# The whole benchmark as one graph: data -> train -> encode -> evaluate -> tables, figures.
 #
 #   snakemake                                   the preset that params.yaml names
 #   snakemake --config preset=small             another preset
@@ -12,6 +12,7 @@ container: "docker://python:3.11-slim"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/results.smk"

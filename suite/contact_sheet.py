@@ -6,21 +6,31 @@ import numpy as np
 from PIL import Image
 
 from paramrel.data import DataSet
+from paramrel.data.shapes3d import SixFactors
+from paramrel.errors import unknown
 from paramrel.files import write_atomically
 
 
-def save_sheet(data: DataSet, out: Path, columns: int, rows: int) -> None:
-    """Write test images of ``data`` as a PNG: for factors a row for each, in which it alone changes as far as the
-    test images go (nearest scenes to a middle one); else the first ``rows`` x ``columns``."""
-    arrays = data.load("test")
-    if data.label_kind == "factors":
-        chosen = np.stack([_row(arrays.labels, k, len(data.value_names[k]), columns) for k in range(arrays.labels.shape[1])])  # fmt: skip
+def save_sheet(data: DataSet, out: Path, rows: int, columns: int, factor: str | None = None) -> None:
+    """Write images of ``data`` as a PNG.
+
+    Sets with factors: a row for each factor, in which it alone changes; with ``factor``, ``rows`` scenes in which that
+    one changes. Others: the first ``rows`` x ``columns`` test images.
+    """
+    if factor is not None and factor not in (data.label_names if isinstance(data, SixFactors) else ()):
+        raise unknown("factor", factor, data.label_names if isinstance(data, SixFactors) else ())
+    if isinstance(data, SixFactors):
+        places = [(k, 0) for k in range(len(data.label_names))]
+        if factor is not None:
+            places = [(data.label_names.index(factor), row) for row in range(rows)]
+        strips = [data.sweep(k, row) for k, row in places]
+        columns = max(map(len, strips))
+        blank = np.full((1, *data.shape), 255, np.uint8)
+        images = np.concatenate([np.concatenate([s, *[blank] * (columns - len(s))]) for s in strips])
     else:
-        chosen = np.arange(min(rows * columns, len(arrays.labels) // columns * columns)).reshape(-1, columns)
-    images = np.asarray(arrays.images[chosen.ravel()]).astype(np.uint16) * 255 // data.levels
-    write_atomically(
-        out, lambda temporary: tile(images.astype(np.uint8), columns).save(temporary, "PNG", optimize=True)
-    )
+        images = np.asarray(data.load("test").images[: rows * columns])
+        images = (images[: len(images) // columns * columns].astype(np.uint16) * 255 // data.levels).astype(np.uint8)
+    write_atomically(out, lambda temporary: tile(images, columns).save(temporary, "PNG", optimize=True))
 
 
 def tile(images: np.ndarray, columns: int) -> Image.Image:
@@ -32,12 +42,3 @@ def tile(images: np.ndarray, columns: int) -> Image.Image:
         .reshape(n // columns * h, columns * w, c)
     )
     return Image.fromarray(grid if c == 3 else grid[..., 0])
-
-
-def _row(labels: np.ndarray, factor: int, n_values: int, columns: int) -> np.ndarray:
-    """For each of ``columns`` values of a factor, the image whose other factors are nearest to the middle."""
-    middle = (labels.max(0) + 1) // 2
-    others = np.arange(labels.shape[1]) != factor
-    distance = (np.abs(labels - middle) / np.maximum(labels.max(0), 1))[:, others].sum(1)
-    values = np.rint(np.linspace(0, n_values - 1, columns)).astype(int)
-    return np.array([np.where(labels[:, factor] == v, distance, np.inf).argmin() for v in values])

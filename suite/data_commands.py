@@ -76,12 +76,13 @@ def verify(name: Name) -> None:
 def sheet(
     name: Name,
     out: Annotated[Path, typer.Option("--out", help="PNG file.")],
-    columns: Annotated[int, typer.Option(min=1, help="Images in a row.")] = 15,
-    rows: Annotated[int, typer.Option(min=1, help="Rows, where labels are no factors.")] = 4,
+    factor: Annotated[str | None, typer.Option("--factor", help="Only this factor, in ROWS scenes.")] = None,
+    rows: Annotated[int, typer.Option(min=1)] = 4,
+    columns: Annotated[int, typer.Option(min=1, help="Images in a row, where labels are no factors.")] = 15,
 ) -> None:
-    """A contact sheet of test images; for factors one row each, in which only that factor changes."""
+    """A contact sheet: test images, or for factors a row for each, in which that factor alone changes."""
     from paramrel.data import dataset
     from suite.contact_sheet import save_sheet
 
-    save_sheet(dataset(name), out, columns, rows)
+    save_sheet(dataset(name), out, rows, columns, factor)
     print(out)

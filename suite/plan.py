@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from paramrel.data import dataset
 from paramrel.errors import unknown
 from paramrel.files import check_writable, write_json
 from suite.cells import Cell, cells, short_hash
@@ -82,6 +83,15 @@ class Plan:
         the configuration.
         """
         return f"{self.state}/built/{self.name}-{short_hash([sorted(self.cells), self.metrics, RESULTS_VERSION])}"
+
+    def card(self, name: str) -> str:
+        """The card of a prepared data set, copied to where the graph can see it."""
+        return f"{self.state}/data/{name}-v{dataset(name).version}.json"
+
+    @property
+    def prepared(self) -> list[str]:
+        """Data sets of the preset that are prepared once before the trainings."""
+        return [name for name in self.preset.datasets if dataset(name).prepared_once]
 
     def every(self, name: str) -> list[str]:
         """A file of every cell."""

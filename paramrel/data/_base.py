@@ -66,6 +66,8 @@ class DataSet(ABC):
     """One for each label column."""
     class_names: ClassVar[tuple[str, ...]] = ()
     """Names of the classes, where labels are classes."""
+    prepared_once: ClassVar[bool] = False
+    """True if ``prepare`` converts files or renders images, which the workflow then does as a step of its own."""
     probe_on: ClassVar[Literal["test", "all"]] = "test"
     """Images whose codes the probes (AUROC, accuracy) see. "all" needs a written reason beside it."""
 

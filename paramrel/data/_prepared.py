@@ -34,6 +34,7 @@ HINT = "paramrel data prepare"
 class Prepared(DataSet):
     """A data set whose files are converted once. A subclass says where its files lie and how they are read."""
 
+    prepared_once = True
     forms: ClassVar[tuple[Form, ...]] = ()
     """Ways in which the files may lie; the first that is complete is taken. Those with addresses can be downloaded."""
     counts: ClassVar[dict[Split, int]]

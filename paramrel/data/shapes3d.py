@@ -62,6 +62,13 @@ class SixFactors(Prepared):
             "test": np.sort(order[: self.counts["test"]]),
         }
 
+    def sweep(self, factor: int, row: int) -> np.ndarray:
+        """Images (n, C, H, W) for the n values of a factor around test scene ``row``: the nearest test images."""
+        arrays = self.load("test")
+        distance = np.delete(np.abs(arrays.labels - arrays.labels[row]) / self.sizes, factor, 1).sum(1)
+        own = arrays.labels[:, factor]
+        return arrays.images[[np.where(own == k, distance, np.inf).argmin() for k in range(self.sizes[factor])]]
+
     def details(self) -> dict[str, Any]:
         return {"split": 'test: first of the scenes ordered by sha256("shapes3d:<position>"); train: last'}
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from paramrel.data._base import SPLITS
 from paramrel.data._files import Form
 from paramrel.data._prepared import Part
-from paramrel.data._render import factors_of, render_chunks
+from paramrel.data._render import factors_of, render, render_chunks
 from paramrel.data.shapes3d import SixFactors
 
 
@@ -26,6 +28,11 @@ class Shapes3dRendered(SixFactors):
         for split in SPLITS:
             for positions, images in render_chunks(scenes[split], self.shape[1]):
                 yield split, images, factors_of(positions)
+
+    def sweep(self, factor: int, row: int) -> np.ndarray:
+        scene = np.tile(factors_of(self.scenes()["test"][row : row + 1]), (self.sizes[factor], 1))
+        scene[:, factor] = np.arange(self.sizes[factor])
+        return render(np.ravel_multi_index(tuple(scene.T), self.sizes), self.shape[1])
 
 
 class Shapes3dRendered32(Shapes3dRendered):

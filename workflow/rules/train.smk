@@ -2,6 +2,8 @@
 
 
 rule train:
+    input:
+        prepared,
     output:
         model=f"{RUNS}/{{cell}}/model.safetensors",
         record=f"{RUNS}/{{cell}}/run.json",

@@ -1,0 +1,27 @@
+# Data sets that are converted or rendered once. The arrays lie in the cache ($PARAMREL_CACHE); a copy of their card marks
+# that they are there. Nothing is downloaded here: that is `paramrel data prepare NAME`.
+
+
+def prepared(wildcards):
+    """The card of a cell's data set, whatever its age; nothing for sets that need no preparation."""
+    name = PLAN.cells[wildcards.cell].dataset
+    return ancient(PLAN.card(name)) if name in PLAN.prepared else []
+
+
+rule data:
+    output:
+        f"{PLAN.state}/data/{{dataset}}-v{{version}}.json",
+    log:
+        "logs/data/{dataset}-v{version}.log",
+    benchmark:
+        "logs/benchmark/data/{dataset}-v{version}.tsv"
+    wildcard_constraints:
+        dataset=r"\w+",
+        version=r"\d+",
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    shell:
+        "paramrel data prepare {wildcards.dataset} --no-download --card {output} > {log} 2>&1"
