@@ -3,14 +3,15 @@
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
-from metrics._probe import linear_probe
+from metrics._probe import columns, linear_probe
+from paramrel.errors import UserError
 
 
 class Agreement(Metric):
     """Share of images, generated from the prior with z of a source image, in which a probe sees its class.
 
     The probe is a logistic regression on real training images' pixels. It says whether a decoder uses z: one
-    that ignores it scores chance. The probe's own accuracy on the source images bounds it; it is in the note.
+    that ignores it scores chance. Factors and attributes: the mean over label columns. The probe's own accuracy on the source images bounds it; it is in the note.
     """
 
     name = "agreement"
@@ -22,15 +23,23 @@ class Agreement(Metric):
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        probe = linear_probe().fit(_flat(arrays["probe_x"]), arrays["probe_y"])
-        seen = probe.predict(_flat(arrays["generated"]))
-        ceiling = probe.score(_flat(arrays["x_test"]), arrays["y_test"])
-        note = f"the probe is right on {ceiling:.3f} of the real images"
-        return Value(float(np.mean(seen == arrays["y_test"])), len(seen), (), note)
+        real, generated, source = (_flat(arrays[name]) for name in ("probe_x", "generated", "x_test"))
+        agreed, ceilings = [], []
+        for known, wanted in zip(columns(arrays["probe_y"]).T, columns(arrays["y_test"]).T, strict=True):
+            if len(np.unique(known)) > 1:
+                probe = linear_probe().fit(real, known)
+                agreed.append(np.mean(probe.predict(generated) == wanted))
+                ceilings.append(probe.score(source, wanted))
+        if not agreed:
+            raise UserError("every label column is constant: there is nothing to agree on")
+        note = f"the probe is right on {np.mean(ceilings):.3f} of the real images"
+        return Value(float(np.mean(agreed)), len(generated), (), note)
 
     def chance(self, arrays: Arrays) -> float:
-        """Share of the largest class."""
-        return float(np.unique(arrays["y_test"], return_counts=True)[1].max() / len(arrays["y_test"]))
+        """Share of the largest class, averaged over label columns that vary."""
+        varying = [len(np.unique(known)) > 1 for known in columns(arrays["probe_y"]).T]
+        shares = [np.unique(y, return_counts=True)[1].max() / len(y) for y in columns(arrays["y_test"]).T[varying]]
+        return float(np.mean(shares))
 
 
 def _flat(images: np.ndarray) -> np.ndarray:

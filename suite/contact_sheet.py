@@ -20,9 +20,10 @@ def save_sheet(data: DataSet, out: Path, rows: int, columns: int, factor: str | 
     if factor is not None and factor not in (data.label_names if isinstance(data, SixFactors) else ()):
         raise unknown("factor", factor, data.label_names if isinstance(data, SixFactors) else ())
     if isinstance(data, SixFactors):
-        places = [(k, 0) for k in range(len(data.label_names))]
+        n = data.size("test")
+        places = [(k, n // 3) for k in range(len(data.label_names))]
         if factor is not None:
-            places = [(data.label_names.index(factor), row) for row in range(rows)]
+            places = [(data.label_names.index(factor), (2 * row + 1) * n // (2 * rows)) for row in range(rows)]
         strips = [data.sweep(k, row) for k, row in places]
         columns = max(map(len, strips))
         blank = np.full((1, *data.shape), 255, np.uint8)

@@ -1,9 +1,11 @@
 """What the workflow builds its graph from."""
 
+import numpy as np
 import pytest
 import yaml
 
 from paramrel.errors import UserError
+from suite.cli import train
 from suite.encode import encode
 from suite.evaluate import evaluate_to
 from suite.figures import FIGURES, save
@@ -43,8 +45,6 @@ def test_stamps_change_with_the_configuration_and_results_do_not(here):
 
 
 def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figure(here, monkeypatch):
-    from suite.cli import train
-
     preset = TINY_PRESET | {"datasets": ["digits"], "seeds": [0]}
     (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
     plan = Plan.read({})
@@ -59,3 +59,27 @@ def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figu
     for name in FIGURE_NAMES:
         save(FIGURES[name](plan.preset, here / "runs"), here / name)
         assert (here / f"{name}.png").stat().st_size > 500
+
+
+def test_sets_that_are_prepared_are_a_step_of_their_own(here):
+    preset = TINY_PRESET | {"datasets": ["digits_binarized", "shapes3d_rendered_16"], "methods": ["pca"]}
+    (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
+    plan = Plan.read({})
+    assert plan.prepared == ["shapes3d_rendered_16"]
+    assert plan.card("shapes3d_rendered_16") == "state/data/shapes3d_rendered_16-v1.json"
+
+
+def test_rendered_shapes_give_factors_and_attributes_to_metrics(here):
+    preset = TINY_PRESET | {"datasets": ["shapes3d_rendered_16"], "methods": ["pca"], "seeds": [0]}
+    (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
+    plan = Plan.read({})
+    (cell,) = plan.cells.values()
+    train(cell.dataset, cell.method, cell.variant, cell.seed)
+    codes = encode(cell, plan.preset.evaluate, plan.preset.runtime, here / "runs" / cell.path)
+    arrays = np.load(codes)
+    assert arrays["z"].shape == (1500, 8) and arrays["y"].shape == (1500, 6)
+    assert arrays["y_names"].tolist()[3:] == ["scale", "shape", "orientation"]
+    assert arrays["attributes"].shape == (1500, 59) == (1500, len(arrays["attribute_names"]))
+    assert np.array_equal(arrays["attributes"][:, 53], arrays["y"][:, 5] == 11)
+    result = evaluate_to(codes, ("auroc",), 0, here / "metrics.json")
+    assert result["y_names"][0] == "floor_hue" and 0.6 < result["rows"][0]["value"] < 1
