@@ -120,6 +120,18 @@ def test_agreement_is_the_probes_own_accuracy_on_copies_and_chance_on_noise():
     assert metric("agreement")(noise).value == pytest.approx(metric("agreement").chance(base), abs=0.12)
 
 
+def test_agreement_of_factors_is_the_mean_over_columns_that_vary():
+    base = arrays(n=400)
+    one = metric("agreement")(base).value
+    y, probe_y = base["y_test"], base["probe_y"]
+    rng = np.random.default_rng(2)
+    coin, probe_coin = rng.integers(0, 2, len(y)), rng.integers(0, 2, len(probe_y))
+    columns = {"y_test": np.stack([y, 0 * y, coin], 1), "probe_y": np.stack([probe_y, 0 * probe_y, probe_coin], 1)}
+    second = metric("agreement")(base | {"y_test": coin, "probe_y": probe_coin}).value
+    both = metric("agreement")(base | columns)
+    assert both.value == pytest.approx((one + second) / 2) and second < 0.65
+
+
 def test_latent_usage_by_hand():
     base = arrays()
     assert metric("permuted_ratio")(base).value == 3
