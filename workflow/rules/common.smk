@@ -38,3 +38,9 @@ def arguments(wildcards):
 def n_gpus(wildcards):
     """GPUs of a job that runs a model: none where the device is chosen automatically and there is none."""
     return int(DEVICE == "cuda" or (DEVICE == "auto" and torch.cuda.is_available()))
+
+
+def prepared(wildcards):
+    """The card of a cell's data set, whatever its age; nothing for sets that need no preparation."""
+    name = PLAN.cells[wildcards.cell].dataset
+    return ancient(PLAN.card(name)) if name in PLAN.prepared else []

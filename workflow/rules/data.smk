@@ -2,12 +2,6 @@
 # that they are there. Nothing is downloaded here: that is `paramrel data prepare NAME`.
 
 
-def prepared(wildcards):
-    """The card of a cell's data set, whatever its age; nothing for sets that need no preparation."""
-    name = PLAN.cells[wildcards.cell].dataset
-    return ancient(PLAN.card(name)) if name in PLAN.prepared else []
-
-
 rule data:
     output:
         f"{PLAN.state}/data/{{dataset}}-v{{version}}.json",
