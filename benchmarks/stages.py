@@ -22,7 +22,9 @@ def stages(folder: Path) -> pd.DataFrame:
     table = jobs.groupby("stage").agg(
         jobs=("s", "size"), total_s=("s", "sum"), longest_s=("s", "max"), peak_mib=("max_rss", "max")
     )
-    return table.reindex([name for name in ("train", "encode", "evaluate", "tables", "figures") if name in table.index])
+    return table.reindex(
+        [name for name in ("train", "encode", "evaluate", "control", "tables", "figures") if name in table.index]
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,17 @@
 """Metrics on plain arrays: one file each, no torch, no workflow. ``metrics()`` lists them."""
 
-from metrics._base import Metric, Value
-from paramrel.registry import lookup, members
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["Metric", "Value", "metric", "metrics"]
+import numpy as np
+from pydantic import ValidationError
+
+from metrics._base import Arrays, Metric, Value
+from paramrel.errors import UserError, unknown
+from paramrel.registry import lookup, members
+from paramrel.settings import Frozen
+
+__all__ = ["Metric", "Options", "Value", "check_options", "metric", "metrics", "options_of", "shuffle_labels"]
 
 
 def metrics() -> dict[str, type[Metric]]:
@@ -11,6 +19,53 @@ def metrics() -> dict[str, type[Metric]]:
     return members(Metric, ("metrics",))
 
 
-def metric(name: str) -> Metric:
-    """The metric called ``name``. Raises ``UserError`` with a suggestion if there is none."""
-    return lookup("metric", name, metrics())()
+def metric(name: str, settings: Mapping[str, Any] | None = None) -> Metric:
+    """The metric called ``name``, with options that differ from the defaults.
+
+    Raises ``UserError`` with a suggestion if there is none of that name, or no such option.
+    """
+    cls = lookup("metric", name, metrics())
+    return cls(_config(cls, settings or {}))
+
+
+Options = Mapping[str, Mapping[str, Any]]
+"""Options that differ from the defaults, by family of metrics."""
+
+
+def check_options(given: Options) -> None:
+    """Raises ``UserError`` with a suggestion for an unknown family or option, or a bad value."""
+    families = {cls.family or key: cls for key, cls in metrics().items() if cls.Config is not Metric.Config}
+    for family, settings in given.items():
+        if family not in families:
+            raise unknown("metric with options", family, families)
+        _config(families[family], settings)
+
+
+def options_of(name: str, given: Options) -> Mapping[str, Any]:
+    """What ``given`` says for the metric ``name``."""
+    return given.get(lookup("metric", name, metrics()).family or name, {})
+
+
+def _config(cls: type[Metric], settings: Mapping[str, Any]) -> Frozen:
+    family = cls.family or cls.name
+    for key in settings:
+        if key not in cls.Config.model_fields:
+            raise unknown(f"option of {family}", key, cls.Config.model_fields)
+    try:
+        return cls.Config(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{family}.{first['loc'][0]}: {first['msg']} (got {first['input']!r})") from error
+
+
+def shuffle_labels(arrays: Arrays, seed: int = 0) -> dict[str, np.ndarray]:
+    """The same arrays with the rows of all labels permuted: the control, in which codes tell nothing of the labels.
+
+    Rows stay whole, so that factors keep what they tell of each other.
+    """
+    names = {name for cls in metrics().values() for name in cls.labels}
+    shuffled = dict(arrays)
+    for name in names & set(arrays):
+        order = np.random.default_rng([seed, len(arrays[name])]).permutation(len(arrays[name]))
+        shuffled[name] = np.asarray(arrays[name])[order]
+    return shuffled

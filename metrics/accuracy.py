@@ -1,9 +1,12 @@
-"""Accuracy of a linear probe."""
+"""Accuracy of probes."""
+
+from typing import ClassVar
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
-from metrics._probe import columns, fold_means, probe_all
+from metrics._base import Arrays, Metric, Value, codes_and_labels
+from metrics._labels import columns, constant_note
+from metrics._probe import Classifier, ProbeConfig, fold_means, probe_all
 
 
 class Accuracy(Metric):
@@ -12,20 +15,44 @@ class Accuracy(Metric):
     Averaged over the columns of y. The same fits as ``auroc``.
     """
 
+    Config = ProbeConfig
     name = "accuracy"
+    family = "probe"
     version = 1
     title = "accuracy"
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
+    labels = ("y",)
     source = "arXiv 2306.08757 ('latent quality'), with stratified folds"
+    kind: ClassVar[Classifier] = "logistic"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        probed, note = probe_all(arrays["z"], arrays["y"], seed)
+        z, y = codes_and_labels(arrays, "z", "y")
+        probed = probe_all(z, y, seed, self.kind, self.config.folds)
         folds = fold_means([p.accuracy for p in probed])
-        return Value(float(np.mean(folds)), len(arrays["z"]), folds, note)
+        per_label = [float(np.mean(p.accuracy)) for p in probed]
+        return Value(float(np.mean(folds)), len(z), folds, constant_note(columns(y)), {"per_label": per_label})
 
     def chance(self, arrays: Arrays) -> float:
         """Share of the largest class, averaged over the columns that vary."""
-        counts = [np.unique(column, return_counts=True)[1] for column in columns(arrays["y"]).T]
+        counts = [np.unique(column, return_counts=True)[1] for column in columns(np.asarray(arrays["y"])).T]
         return float(np.mean([count.max() / count.sum() for count in counts if len(count) > 1]))
+
+
+class AccuracyKnn(Accuracy):
+    """The same of the 5 nearest neighbours."""
+
+    name = "accuracy_knn"
+    title = "accuracy (k-NN)"
+    kind = "knn"
+    by_default = False
+
+
+class AccuracyForest(Accuracy):
+    """The same of a random forest of 100 trees."""
+
+    name = "accuracy_forest"
+    title = "accuracy (forest)"
+    kind = "forest"
+    by_default = False

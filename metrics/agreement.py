@@ -20,6 +20,7 @@ class Agreement(Metric):
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("generated", "y_test", "probe_x", "probe_y", "x_test")
+    labels = ("y_test",)
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:

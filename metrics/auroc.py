@@ -1,9 +1,12 @@
-"""AUROC of a linear probe."""
+"""AUROC of probes."""
+
+from typing import ClassVar
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
-from metrics._probe import fold_means, probe_all
+from metrics._base import Arrays, Metric, Value, codes_and_labels
+from metrics._labels import columns, constant_note
+from metrics._probe import Classifier, ProbeConfig, fold_means, probe_all
 
 
 class Auroc(Metric):
@@ -13,18 +16,42 @@ class Auroc(Metric):
     paper's Table 2 prints accuracies of another data set under this name for the baselines.)
     """
 
+    Config = ProbeConfig
     name = "auroc"
+    family = "probe"
     version = 1
     title = "AUROC"
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
+    labels = ("y",)
     source = "arXiv 2405.15268 section 5.1.1; protocol of arXiv 2306.08757 with stratified folds"
+    kind: ClassVar[Classifier] = "logistic"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        probed, note = probe_all(arrays["z"], arrays["y"], seed)
+        z, y = codes_and_labels(arrays, self.needs[0], "y")
+        probed = probe_all(z, y, seed, self.kind, self.config.folds)
         folds = fold_means([p.auroc for p in probed])
-        return Value(float(np.mean(folds)), len(arrays["z"]), folds, note)
+        per_label = [float(np.mean(p.auroc)) for p in probed]
+        return Value(float(np.mean(folds)), len(z), folds, constant_note(columns(y)), {"per_label": per_label})
 
     def chance(self, arrays: Arrays) -> float:
         return 0.5
+
+
+class AurocKnn(Auroc):
+    """The same of the 5 nearest neighbours."""
+
+    name = "auroc_knn"
+    title = "AUROC (k-NN)"
+    kind = "knn"
+    by_default = False
+
+
+class AurocForest(Auroc):
+    """The same of a random forest of 100 trees."""
+
+    name = "auroc_forest"
+    title = "AUROC (forest)"
+    kind = "forest"
+    by_default = False

@@ -1,6 +1,5 @@
 """AUROC of sampled codes."""
 
-from metrics._base import Arrays, Value
 from metrics.auroc import Auroc
 
 
@@ -15,6 +14,3 @@ class AurocSampled(Auroc):
     title = "AUROC of sampled z"
     needs = ("z_sampled", "y")
     source = "ours"
-
-    def compute(self, arrays: Arrays, seed: int) -> Value:
-        return super().compute({"z": arrays["z_sampled"], "y": arrays["y"]}, seed)

@@ -83,6 +83,13 @@ def cells(preset: Preset) -> list[Cell]:
     return found
 
 
+def controls(preset: Preset) -> list[Cell]:
+    """The cell of each data set on whose codes metrics are also measured with shuffled labels: its last method's
+    last variant, first seed."""
+    last = {cell.dataset: cell for cell in cells(preset) if cell.seed == preset.seeds[0]}
+    return list(last.values())
+
+
 def method_names(preset: Preset) -> tuple[str, ...]:
     """Methods of a preset: sanity rows first, then baselines, then the paper's, each by name."""
     if preset.methods != "all":

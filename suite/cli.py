@@ -105,20 +105,37 @@ def encode(
 @app.command()
 @one_line_errors
 def evaluate(
-    codes: Annotated[Path, typer.Argument(help=".npz file with z (N, d), y (N,) or (N, k), and optionally y_names.")],
+    codes: Annotated[Path, typer.Argument(help=".npz file with z (N, d) and y (N,) or (N, k) or attributes (N, A).")],
     out: Annotated[Path, typer.Option("--out", help="JSON file of the rows.")],
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="Metric, repeatable; all that apply if none.")
+        list[str] | None,
+        typer.Option(
+            "--metric", help="Metric, repeatable; all that apply if none, but for those that are measured only by name."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the folds.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides folds and draws.")] = 0,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="Option of a metric, repeatable: dci.n_trees=40.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=-1, help="Processes; -1: one per core. No number changes.")] = 1,
+    shuffle_labels: Annotated[
+        bool, typer.Option("--shuffle-labels", help="The control: metrics that read labels, on shuffled ones.")
+    ] = False,
 ) -> None:
-    """Measure codes, anybody's: no model is needed."""
-    from suite.evaluate import evaluate_to
+    """Measure codes, anybody's: no model is needed. `paramrel list metrics` shows them."""
+    from suite.evaluate import evaluate_to, parse_options
 
-    for row in evaluate_to(codes, tuple(metric or ()), seed, out)["rows"]:
+    given = parse_options(option or ())
+    rows = evaluate_to(codes, tuple(metric or ()), seed, out, given=given, jobs=jobs or 1, shuffled=shuffle_labels)[
+        "rows"
+    ]
+    shown = [row for row in rows if metric or row["value"] is not None]
+    for row in shown:
         value = "–" if row["value"] is None else f"{row['value']:.4f}"
         note = f"  ({row['note']})" if row["note"] else ""
         print(f"{row['metric']:24} {value}{note}")
+    if len(shown) < len(rows):
+        print(f"{len(rows) - len(shown)} more have no value on this file; {out} says why")
 
 
 @app.command()
@@ -186,7 +203,12 @@ def list_members(what: Annotated[str, typer.Argument(help="methods, datasets or 
         from metrics import metrics
 
         for name, cls in metrics().items():
-            print(f"{name:24} v{cls.version} {cls.title}: {cls.direction}, {list(cls.range)} {cls.unit}, needs {', '.join(cls.needs)}")  # fmt: skip
+            needs = ", ".join(dict.fromkeys((*cls.needs, " or ".join(cls.labels)) if cls.labels else cls.needs))
+            known = ", ".join(f"{cls.family or name}.{key}={field.default}" for key, field in cls.Config.model_fields.items())  # fmt: skip
+            print(
+                f"{name:24} v{cls.version} {cls.title}: {cls.direction}, {list(cls.range)} {cls.unit}, needs {needs}"
+                + (f"; options {known}" if known else "") + ("" if cls.by_default else "; only by name")
+            )  # fmt: skip
     else:
         raise unknown("list", what, ("methods", "datasets", "metrics"))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model, field_validator
 
-from metrics import metrics
+from metrics import check_options, metrics
 from paramrel.data import datasets
 from paramrel.errors import UserError, unknown
 from paramrel.method import methods
@@ -38,6 +38,9 @@ class Evaluate(Frozen):
     """What is measured, and on how much."""
 
     metrics: tuple[str, ...] | Literal["all"] = "all"
+    """all: every metric that is not "only by name" in `paramrel list metrics`; or names."""
+    options: dict[str, dict[str, bool | int | float | str | None]] = {}
+    """Options of metrics, by family: {dci: {n_trees: 20}}. `paramrel list metrics` shows them with their defaults."""
     n_images: int = Field(400, ge=8)
     """Test images that are reconstructed, generated from and scored (fewer where the test split is smaller)."""
     n_probe_images: int = Field(5000, ge=10)
@@ -51,6 +54,15 @@ class Evaluate(Frozen):
     @classmethod
     def _known(cls, value: Any) -> Any:
         return value if value == "all" else _check_names("metric", value, metrics())
+
+    @field_validator("options")
+    @classmethod
+    def _sound(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            check_options(value)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return value
 
 
 class Override(Frozen):

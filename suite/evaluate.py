@@ -2,17 +2,21 @@
 
 import hashlib
 import platform
+import re
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
+from joblib import parallel_config
 
-from metrics import metric, metrics
-from paramrel.errors import UserError
+from metrics import Metric, Options, check_options, metric, metrics, options_of, shuffle_labels
+from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_json
 
-LIBRARIES = ("numpy", "scikit-learn", "scipy")
+LIBRARIES = ("numpy", "scikit-learn", "scipy", "joblib")
 
 
 def read_codes(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -34,69 +38,111 @@ def read_codes(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return arrays, {name.removeprefix("skipped/"): str(arrays.pop(name)) for name in reasons}
 
 
-def evaluate(path: Path, names: tuple[str, ...], seed: int) -> dict[str, Any]:
-    """Rows of the named metrics (all that apply, if none is named), with the file's hash and library versions.
+def evaluate(
+    path: Path, names: tuple[str, ...], seed: int, given: Options | None = None, jobs: int = 1, shuffled: bool = False
+) -> dict[str, Any]:
+    """Rows of the named metrics (all by default), with the file's hash and library versions.
 
-    A metric whose arrays the method could not make gets a row without value and with the reason; one whose arrays
-    are simply not there is a ``UserError`` if it was named.
+    ``given`` holds options by family of metrics, ``jobs`` is the number of processes, which no number depends on.
+    With ``shuffled``, metrics that read labels are measured on shuffled ones (the control), others not at all.
+    A metric that is not defined on the file, or whose arrays it does not have, gets a row without value and with the
+    reason. Raises ``UserError`` where the file has the arrays of no metric at all.
     """
     arrays, skipped = read_codes(path)
-    y_names = _y_names(arrays, path)
-    rows = []
-    for name in names or tuple(metrics()):
-        chosen = metric(name)
-        reasons = [skipped[need] for need in chosen.needs if need in skipped]
-        absent = any(need not in arrays for need in chosen.needs)
-        if reasons:
-            rows.append(_row(chosen, None, 0, note=reasons[0]))
-        elif names or not absent:
-            value = chosen(arrays, seed)
-            chance = chosen.chance(arrays)
-            rows.append(_row(chosen, value.value, value.n, value.folds, chance, value.note))
-    if not rows:
+    y_names = _names(arrays, "y", "y_names", path)
+    _names(arrays, "attributes", "attribute_names", path)
+    chosen = _chosen(names, given or {}, shuffled)
+    if shuffled:
+        arrays = shuffle_labels(arrays, seed)
+    if chosen and all(metric.missing(arrays) and not _reason(metric, skipped) for metric in chosen):
+        if names:
+            chosen[0](arrays, seed)  # says what is missing
         raise UserError(f"{path} has the arrays {', '.join(arrays) or 'none'}: no metric applies; give z and y")
+    with parallel_config(n_jobs=jobs):
+        rows = [_measure(metric, arrays, skipped, seed) for metric in chosen]
     libraries = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return {
         "input": path.name,
+        "input_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "y_names": y_names,
-        "input_sha256": digest,
         "seed": seed,
+        "labels": "shuffled" if shuffled else "given",
         "libraries": libraries,
-        "rows": rows,
+        "rows": [row | {"libraries": libraries} for row in rows],
     }
 
 
-def _y_names(arrays: dict[str, np.ndarray], path: Path) -> list[str] | None:
-    """Names of the label columns, if the file has them. Raises ``UserError`` unless there is one per column."""
-    names = arrays.pop("y_names", None)
+def parse_options(written: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """``("dci.n_trees=40",)`` to ``{"dci": {"n_trees": 40}}``. Raises ``UserError`` for another form."""
+    given: dict[str, dict[str, Any]] = {}
+    for text in written:
+        match = re.fullmatch(r"(\w+)\.(\w+)=(.+)", text)
+        if match is None:
+            raise UserError(f"option {text!r} must look like dci.n_trees=40: METRIC.OPTION=VALUE")
+        family, key, value = match.groups()
+        given.setdefault(family, {})[key] = yaml.safe_load(value)
+    return given
+
+
+def _chosen(names: tuple[str, ...], given: Options, shuffled: bool) -> list[Metric]:
+    """Metrics with their options. Raises ``UserError`` for unknown names and options."""
+    named = names or tuple(name for name, cls in metrics().items() if cls.by_default)
+    check_options(given)
+    chosen = [metric(name, options_of(name, given)) for name in named]
+    return [metric for metric in chosen if metric.labels] if shuffled else chosen
+
+
+def _measure(metric: Metric, arrays: dict[str, np.ndarray], skipped: dict[str, str], seed: int) -> dict[str, Any]:
+    """One row: the value, or the reason why there is none."""
+    row = {
+        "metric": metric.name,
+        "metric_version": metric.version,
+        "options": metric.config.model_dump(),
+        "direction": metric.direction,
+        "unit": metric.unit,
+    }
+    nothing = {"value": None, "n": 0, "folds": [], "chance": None, "extra": {}}
+    missing = metric.missing(arrays)
+    if missing:
+        return row | nothing | {"note": _reason(metric, skipped) or f"the file has no array {', '.join(missing)}"}
+    try:
+        value = metric(arrays, seed)
+        chance = metric.chance(arrays)
+    except Unsupported as reason:
+        return row | nothing | {"note": str(reason)}
+    changed = metric.config.model_dump(exclude_defaults=True)
+    note = "; ".join([value.note] * bool(value.note) + [f"{key} = {setting}" for key, setting in changed.items()])
+    return row | {
+        "value": value.value,
+        "n": value.n,
+        "folds": list(value.folds),
+        "chance": chance,
+        "note": note,
+        "extra": value.extra,
+    }
+
+
+def _reason(metric: Metric, skipped: dict[str, str]) -> str | None:
+    """Why the method could not make what the metric needs."""
+    return next((skipped[name] for name in (*metric.needs, *metric.labels) if name in skipped), None)
+
+
+def _names(arrays: dict[str, np.ndarray], labels: str, key: str, path: Path) -> list[str] | None:
+    """Names of label columns, if the file has them. Raises ``UserError`` unless there is one per column."""
+    names = arrays.get(key)
     if names is None:
         return None
-    labels = arrays.get("y", np.empty(0))
-    n_columns = 1 if labels.ndim == 1 else labels.shape[1]
+    columns = arrays.get(labels, np.empty(0))
+    n_columns = 1 if columns.ndim == 1 else columns.shape[1]
     if len(names.ravel()) != n_columns:
         raise UserError(
-            f"{path}: y has {n_columns} column(s) but y_names has {len(names.ravel())}: give one per column"
+            f"{path}: {labels} has {n_columns} column(s) but {key} has {len(names.ravel())}: give one per column"
         )
     return [str(name) for name in names.ravel()]
 
 
-def evaluate_to(path: Path, names: tuple[str, ...], seed: int, out: Path) -> dict[str, Any]:
+def evaluate_to(path: Path, names: tuple[str, ...], seed: int, out: Path, **more: Any) -> dict[str, Any]:
     """``evaluate`` and write the result as JSON."""
-    result = evaluate(path, names, seed)
+    result = evaluate(path, names, seed, **more)
     write_json(out, result)
     return result
-
-
-def _row(chosen: Any, value: float | None, n: int, folds: tuple[float, ...] = (), chance: float | None = None, note: str = "") -> dict[str, Any]:  # fmt: skip
-    return {
-        "metric": chosen.name,
-        "metric_version": chosen.version,
-        "value": value,
-        "n": n,
-        "folds": list(folds),
-        "direction": chosen.direction,
-        "unit": chosen.unit,
-        "chance": chance,
-        "note": note,
-    }

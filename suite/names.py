@@ -1,6 +1,6 @@
 """Names of a cell's evaluation files; each changes with what the file depends on."""
 
-from metrics import metrics
+from metrics import metrics, options_of
 from suite.cells import short_hash
 from suite.config import Evaluate
 
@@ -15,11 +15,24 @@ def codes_name(evaluate: Evaluate) -> str:
 
 
 def metrics_name(evaluate: Evaluate) -> str:
-    """File of what ``paramrel evaluate`` writes from the codes: names and versions of the metrics count."""
-    versions = {name: metrics()[name].version for name in metric_names(evaluate)}
-    return f"metrics-{short_hash([codes_name(evaluate), versions, evaluate.probe_seed])}.json"
+    """File of what ``paramrel evaluate`` writes from the codes: names, versions and options of the metrics count."""
+    return f"metrics-{_measured(evaluate)}.json"
+
+
+def control_name(evaluate: Evaluate) -> str:
+    """The same of metrics on shuffled labels."""
+    return f"control-{_measured(evaluate)}.json"
+
+
+def _measured(evaluate: Evaluate) -> str:
+    what = {
+        name: [metrics()[name].version, dict(options_of(name, evaluate.options))] for name in metric_names(evaluate)
+    }
+    return short_hash([codes_name(evaluate), what, evaluate.probe_seed])
 
 
 def metric_names(evaluate: Evaluate) -> tuple[str, ...]:
     """The preset's metrics, by name."""
-    return tuple(sorted(metrics())) if evaluate.metrics == "all" else evaluate.metrics
+    if evaluate.metrics != "all":
+        return evaluate.metrics
+    return tuple(sorted(name for name, cls in metrics().items() if cls.by_default))

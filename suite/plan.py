@@ -1,5 +1,6 @@
 """What the workflow builds its graph from: the checked configuration and the names of all files."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +11,9 @@ import yaml
 from paramrel.data import dataset
 from paramrel.errors import unknown
 from paramrel.files import check_writable, write_json
-from suite.cells import Cell, cells, short_hash
+from suite.cells import Cell, cells, controls, short_hash
 from suite.config import Params, Preset, load, merge, parse, resolve
-from suite.names import codes_name, metric_names, metrics_name
+from suite.names import codes_name, control_name, metric_names, metrics_name
 from suite.results import FIGURE_NAMES, RESULTS_VERSION
 
 TABLE_STEMS = ("table2", "latent_usage")
@@ -74,6 +75,21 @@ class Plan:
     def metric_names(self) -> tuple[str, ...]:
         return metric_names(self.preset.evaluate)
 
+    @property
+    def control(self) -> str:
+        return control_name(self.preset.evaluate)
+
+    @property
+    def metric_arguments(self) -> str:
+        """The preset's metrics and their options as ``paramrel evaluate`` takes them."""
+        names = [f"--metric {name}" for name in self.metric_names]
+        options = [
+            f"--option {family}.{key}={json.dumps(value)}"
+            for family, settings in self.preset.evaluate.options.items()
+            for key, value in settings.items()
+        ]
+        return " ".join(names + options)
+
     @cached_property
     def built(self) -> str:
         """Folder of the stamps of what the tables and figures were made from.
@@ -96,6 +112,10 @@ class Plan:
     def every(self, name: str) -> list[str]:
         """A file of every cell."""
         return [f"{self.runs}/{cell}/{name}" for cell in self.cells]
+
+    def controls(self) -> list[str]:
+        """Files of metrics on shuffled labels."""
+        return [f"{self.runs}/{cell.path}/{self.control}" for cell in controls(self.preset)]
 
     def tables(self) -> list[str]:
         """Files of the tables."""

@@ -8,16 +8,16 @@ import pandas as pd
 
 from paramrel.errors import UserError
 from paramrel.files import write_text
-from suite.cells import Cell, cells, run_dir
+from suite.cells import Cell, cells, controls, run_dir
 from suite.config import Preset
-from suite.names import metrics_name
+from suite.names import control_name, metrics_name
 
 ROW_COLUMNS = (
     "dataset", "data_sha256", "method", "variant", "seed", "cell", "metric", "metric_version", "fold", "value", "n",
     "chance", "direction", "unit", "note",
 )  # fmt: skip
 """rows.csv. ``cell`` is the hash of the resolved configuration, the key into runs.csv. ``fold`` is "mean" for the
-value itself. ``value`` is empty where nothing could be measured; ``note`` says why."""
+value itself, "shuffled" for the value on shuffled labels, once per data set. ``value`` is empty where nothing could be measured; ``note`` says why."""
 
 
 def collect(preset: Preset, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -30,6 +30,10 @@ def collect(preset: Preset, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         evaluated = _read(run / metrics_name(preset.evaluate), cell)
         for row in evaluated["rows"]:
             rows += _expand(cell, record, row)
+    for cell in controls(preset):
+        record = _read(run_dir(runs, cell) / "run.json", cell)
+        evaluated = _read(run_dir(runs, cell) / control_name(preset.evaluate), cell)
+        rows += [_expand(cell, record, row)[0] | {"fold": "shuffled"} for row in evaluated["rows"]]
     return pd.DataFrame(rows, columns=list(ROW_COLUMNS)), pd.DataFrame(provenance)
 
 

@@ -1,7 +1,7 @@
 """Tables from rows.csv: the same rows give the same bytes, as csv, GitHub markdown and LaTeX."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from suite.statistics import Summary, summarise
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 DASH = "–"
+FLOORS = ("chance", "shuffled labels")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,27 @@ def chance(rows: pd.DataFrame, data: str, metric_name: str) -> float | None:
     return float(found.iloc[0]) if len(found) else None
 
 
+def shuffled(rows: pd.DataFrame, data: str, metric_name: str) -> float | None:
+    """What the metric gives on shuffled labels of a data set: the control."""
+    found = rows[(rows.dataset == data) & (rows.metric == metric_name) & (rows.fold == "shuffled")].value.dropna()
+    return float(found.iloc[0]) if len(found) else None
+
+
+def floors(rows: pd.DataFrame, data: str, digits: Mapping[str, int], heading: Callable[[str], str]) -> dict[str, dict[str, str]]:  # fmt: skip
+    """The last lines of a data set's table: chance levels, and the control on shuffled labels if there is one.
+
+    ``digits`` gives the metrics and how they are shown, ``heading`` the column of a metric.
+    """
+    lines = {}
+    for line, level_of in zip(FLOORS, (chance, shuffled), strict=True):
+        levels = {name: level_of(rows, data, name) for name in digits}
+        if line == "chance" or any(level is not None for level in levels.values()):
+            lines[line] = {
+                heading(name): DASH if level is None else f"{level:.{digits[name]}f}" for name, level in levels.items()
+            }
+    return lines
+
+
 def published(data: str, name: str, variant: str, metric_name: str) -> pd.Series | None:
     """The paper's number for a cell, if it prints one."""
     table = pd.read_csv(PUBLISHED, keep_default_na=False)
@@ -75,12 +97,12 @@ def table2(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Table 2 of the paper: what a linear probe reads from the codes. Returns the table and its notes."""
     notes: list[str] = []
     lines = [{"method": label(*key)} | _table2_line(rows, key, notes) for key in method_rows(rows)]
-    floor = {"method": "chance"}
+    last: dict[str, dict[str, str]] = {}
     for data in rows.dataset.unique():
-        for name, digits in (("auroc", 4), ("accuracy", 3)):
-            level = chance(rows, data, name)
-            floor[_heading(data, name)] = DASH if level is None else f"{level:.{digits}f}"
-    frame = pd.DataFrame([*lines, floor]).fillna(DASH)
+        floor = floors(rows, data, {"auroc": 4, "accuracy": 3}, lambda name, data=data: _heading(data, name))
+        for line, shown in floor.items():
+            last[line] = last.get(line, {"method": line}) | shown
+    frame = pd.DataFrame([*lines, *last.values()]).fillna(DASH)
     for data in rows.dataset.unique():
         for name in ("auroc", "accuracy"):
             _mark_best(frame, _heading(data, name))
@@ -127,9 +149,8 @@ def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             lines.append(line)
             reasons = sorted({cell.note for cell in cells.values() if cell.summary is None})
             notes += [f"{label(*key)}: {DASH} because {'; '.join(reasons)}."] if reasons else []
-        levels = {name: chance(rows, data, name) for name, _ in USAGE}
-        floor = {_title(n): DASH if levels[n] is None else f"{levels[n]:.{digits}f}" for n, digits in USAGE}
-        lines.append({"data set": dataset(data).title, "method": "chance"} | floor)
+        for line, shown in floors(rows, data, dict(USAGE), _title).items():
+            lines.append({"data set": dataset(data).title, "method": line} | shown)
     notes = list(dict.fromkeys(notes))
     notes.append(
         "loss: nats per held-out image, at u = 0.3 for flows and of the whole image for the VAE: compare within a "
@@ -167,7 +188,7 @@ def _mark_best(frame: pd.DataFrame, column: str) -> None:
     """Bold the best mean of a column of shown values; the arrow in the heading says which way."""
     if column not in frame:
         return
-    means = {i: _mean(text) for i, text in frame[column].items() if frame.method[i] != "chance"}
+    means = {i: _mean(text) for i, text in frame[column].items() if frame.method[i] not in FLOORS}
     means = {i: mean for i, mean in means.items() if not math.isnan(mean)}
     if means:
         best = (max if column.endswith("↑") else min)(means.values())

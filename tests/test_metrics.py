@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics import metric, metrics
-from paramrel.errors import UserError
+from metrics import check_options, metric, metrics, shuffle_labels
+from paramrel.errors import Unsupported, UserError
 
 DATA = Path(__file__).parent / "data"
 
@@ -27,8 +27,24 @@ def arrays(n: int = 200, d: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
         "binary": np.array(True), "loss_points": np.array(["u=0.1", "u=0.3"]),
         "loss_own": np.ones((2, n)), "loss_permuted": np.array([[1.0], [3.0]]).repeat(n, 1),
         "loss_mean": np.ones((2, n)), "loss_prior": np.ones((2, n)), "nll_data": np.full(n, 16 * np.log(2)),
-        "nll_kl": np.zeros(n),
+        "nll_kl": np.zeros(n), "reconstructed": 0.9 * x + 0.05, "interpolated": x[:30].reshape(5, 6, 1, 4, 4),
+        "progressive_z": z * np.array([0.1, 1])[:, None, None], "progressive_s": np.array([0.5, 1.0]),
     }  # fmt: skip
+
+
+def factors(n: int = 60) -> dict[str, np.ndarray]:
+    """The same with two factors of two values in place of classes."""
+    base = arrays(n, d=3)
+    return base | {"y": np.stack((base["y"] % 2, base["y"] // 2), 1)}
+
+
+def fitting(name: str) -> dict[str, np.ndarray]:
+    """Arrays on which the metric is defined: classes, or factors where classes are not enough."""
+    try:
+        metric(name)(arrays(), 0)
+    except Unsupported:
+        return factors()
+    return arrays()
 
 
 @pytest.mark.parametrize("name", sorted(metrics()))
@@ -39,12 +55,14 @@ class TestContract:
         assert cls.direction in ("higher", "lower", "none") and cls.range[0] < cls.range[1]
 
     def test_value_is_finite_in_range_and_repeatable(self, name):
-        chosen, given_arrays = metric(name), arrays()
-        if set(chosen.needs) - set(given_arrays):
+        chosen = metric(name)
+        if chosen.missing(arrays()):
             pytest.skip(f"needs {', '.join(chosen.needs)}, which this test does not make")
+        given_arrays = fitting(name)
         value = chosen(given_arrays, 0)
         assert chosen.range[0] <= value.value <= chosen.range[1] and value.n > 0
-        assert chosen(arrays(), 0) == value
+        assert chosen({key: array.copy() for key, array in given_arrays.items()}, 0) == value
+        json.dumps(value.extra, allow_nan=False)
         level = chosen.chance(given_arrays)
         assert level is None or chosen.range[0] <= level <= chosen.range[1]
 
@@ -52,21 +70,34 @@ class TestContract:
         chosen, given_arrays = metric(name), arrays()
         with pytest.raises(UserError, match=f"metric {name} needs the array"):
             chosen({}, 0)
-        for need in set(chosen.needs) & set(given_arrays):
+        for need in {*chosen.needs, *chosen.labels} & set(given_arrays):
             if given_arrays[need].dtype.kind == "f":
                 broken = given_arrays | {need: given_arrays[need].copy()}
                 broken[need].flat[0] = np.nan
                 with pytest.raises(UserError, match=f"{need} has 1 NaN"):
                     chosen(broken, 0)
 
+    def test_shuffled_labels_are_measured_or_do_not_matter(self, name):
+        chosen, given_arrays = metric(name), fitting(name)
+        shuffled = shuffle_labels(given_arrays)
+        assert {key: array.shape for key, array in shuffled.items()} == {
+            key: array.shape for key, array in given_arrays.items()
+        }
+        if not chosen.labels:
+            assert chosen(shuffled, 0) == chosen(given_arrays, 0)
+        elif chosen.chance(given_arrays) is not None:
+            informed, control = (chosen(case, 0).value - chosen.chance(case) for case in (given_arrays, shuffled))
+            assert control <= informed and control < 0.3
+
 
 def test_the_probes_meet_the_official_protocols_values():
     inputs, expected = np.load(DATA / "probes.npz"), json.loads((DATA / "probes.json").read_text())
     for name, key in (("auroc", "auroc"), ("auroc", "auroc_ovr"), ("accuracy", "accuracy")):
         for case, value in expected[key].items():
-            ours = metric(name)({"z": inputs[f"{case}/z"], "y": inputs[f"{case}/y"]}, 0)
-            assert ours.value == pytest.approx(value, abs=2e-3), (name, case)
-            assert len(ours.folds) == 5 and np.mean(ours.folds) == pytest.approx(ours.value)
+            for folds in ("stratified", "plain"):  # plain: the official ones
+                ours = metric(name, {"folds": folds})({"z": inputs[f"{case}/z"], "y": inputs[f"{case}/y"]}, 0)
+                assert ours.value == pytest.approx(value, abs=2e-3 if folds == "stratified" else 1e-4), (name, case)
+                assert len(ours.folds) == 5 and np.mean(ours.folds) == pytest.approx(ours.value)
 
 
 @settings(max_examples=10, deadline=None)
@@ -87,6 +118,44 @@ def test_probes_score_chance_on_shuffled_labels_and_one_on_separable_codes():
     assert metric("auroc")(noise).value == pytest.approx(0.5, abs=0.05)
     assert metric("accuracy")(noise).value == pytest.approx(metric("accuracy").chance(noise), abs=0.05)
     assert metric("auroc")(perfect).value == metric("accuracy")(perfect).value == 1
+
+
+@pytest.mark.parametrize("kind", ["knn", "forest"])
+def test_other_classifiers_read_what_a_line_cannot(kind):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(400, 2))
+    ring = {"z": z, "y": (np.linalg.norm(z, axis=1) > 1.2).astype(int)}
+    assert metric("auroc")(ring).value < 0.65
+    assert metric(f"auroc_{kind}")(ring).value > 0.95 and metric(f"accuracy_{kind}")(ring).value > 0.9
+
+
+def test_a_class_that_plain_folds_miss_is_named():
+    y = np.zeros(300, int)
+    y[:5] = 1
+    codes = {"z": np.random.default_rng(0).normal(size=(300, 2)), "y": y}
+    assert 0 <= metric("auroc")(codes).value <= 1, "stratified folds have one of the five each"
+    with pytest.raises(UserError, match="a fold lacks a class: use stratified folds"):
+        metric("auroc", {"folds": "plain"})(codes)
+
+
+def test_options_are_checked():
+    with pytest.raises(UserError, match="unknown option of dci 'n_tree': did you mean 'n_trees'"):
+        metric("dci", {"n_tree": 4})
+    with pytest.raises(UserError, match="dci.n_trees: Input should be greater than or equal to 1"):
+        metric("dci", {"n_trees": 0})
+    with pytest.raises(UserError, match="unknown metric with options 'dcy': did you mean 'dci'"):
+        check_options({"dcy": {}})
+
+
+def test_progressive_curves_are_the_metric_at_every_s():
+    base = arrays()
+    base["progressive_z"][0] = np.random.default_rng(1).normal(size=base["z"].shape)
+    for name in ("auroc", "accuracy"):
+        curve = metric(f"{name}_progressive")(base)
+        assert curve.extra["s"] == [0.5, 1.0] and curve.extra["curve"][1] == metric(name)(base).value
+        assert curve.value == pytest.approx(np.mean(curve.extra["curve"])) and curve.extra["curve"][0] < 0.6
+    with pytest.raises(UserError, match=r"got \(2, 200, 6\), \(2,\) and \(199,\)"):
+        metric("auroc_progressive")(base | {"y": base["y"][1:]})
 
 
 def test_constant_columns_are_left_out_with_a_note():

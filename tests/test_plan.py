@@ -53,6 +53,8 @@ def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figu
         run = here / "runs" / cell.path
         codes = encode(cell, plan.preset.evaluate, plan.preset.runtime, run)
         evaluate_to(codes, plan.metric_names, 0, run / plan.metrics)
+    for path in plan.controls():
+        evaluate_to(run / plan.codes, plan.metric_names, 0, here / path, shuffled=True)
     rows, runs = collect(plan.preset, here / "runs")
     assert len(runs) == 3 and set(rows.method) == {"pca", "pixels", "untrained"}
     assert "digits (8x8 grey) AUROC ↑" in table2(rows)[0] and len(usage_table(rows)[0])

@@ -32,12 +32,28 @@ rule evaluate:
     benchmark:
         "logs/benchmark/evaluate/{cell}.tsv"
     params:
-        metrics=" ".join(f"--metric {name}" for name in PLAN.metric_names),
+        metrics=PLAN.metric_arguments,
         seed=PLAN.preset.evaluate.probe_seed,
+        labels="",
     threads: 1
     resources:
         gpu=0,
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     shell:
-        "paramrel evaluate {input} {params.metrics} --seed {params.seed} --out {output} > {log} 2>&1"
+        "paramrel evaluate {input} {params.metrics} --seed {params.seed} --jobs {threads} {params.labels}"
+        " --out {output} > {log} 2>&1"
+
+
+# Once per data set: the same metrics on shuffled labels.
+use rule evaluate as control with:
+    output:
+        f"{RUNS}/{{cell}}/{PLAN.control}",
+    log:
+        "logs/control/{cell}.log",
+    benchmark:
+        "logs/benchmark/control/{cell}.tsv"
+    params:
+        metrics=PLAN.metric_arguments,
+        seed=PLAN.preset.evaluate.probe_seed,
+        labels="--shuffle-labels",

@@ -4,6 +4,7 @@
 rule tables:
     input:
         PLAN.every(PLAN.metrics),
+        PLAN.controls(),
         PLAN.every("run.json"),
     output:
         PLAN.tables(),
