@@ -3,7 +3,8 @@
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
-from metrics._probe import columns, linear_probe
+from metrics._labels import columns
+from metrics._probe import linear_probe
 from paramrel.errors import UserError
 
 
@@ -11,7 +12,8 @@ class Agreement(Metric):
     """Share of images, generated from the prior with z of a source image, in which a probe sees its class.
 
     The probe is a logistic regression on real training images' pixels. It says whether a decoder uses z: one
-    that ignores it scores chance. Factors and attributes: the mean over label columns. The probe's own accuracy on the source images bounds it; it is in the note.
+    that ignores it scores chance. Factors and attributes: the mean over label columns. The probe's own accuracy on
+    the source images bounds it; it is in the note.
     """
 
     name = "agreement"

@@ -107,6 +107,65 @@ def test_names_of_label_columns_are_kept_and_checked(tmp_path):
     assert json.loads((tmp_path / "o.json").read_text())["y_names"] == ["smiling", "hat"]
 
 
+@pytest.fixture
+def factors(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    y, attributes = rng.integers(0, 3, (150, 2)), rng.integers(0, 2, (150, 2))
+    z = rng.normal(size=(150, 4)) + np.concatenate((y, 2 * attributes), 1)
+    np.savez(tmp_path / "factors.npz", z=z, y=y, attributes=attributes, attribute_names=np.array(["hat", "smile"]))
+    return tmp_path / "factors.npz"
+
+
+def read(path: Path) -> dict[str, dict]:
+    return {row["metric"]: row for row in json.loads(path.read_text())["rows"]}
+
+
+def test_disentanglement_of_anybodys_codes_with_options_and_processes(factors, tmp_path):
+    named = ("--metric", "auroc", "--metric", "accuracy", "--metric", "dci", "--metric", "tad", "--metric", "attrs")
+    options = ("--option", "dci.n_trees=10", "--option", "dci.n_folds=2")
+    for jobs in ("1", "2"):
+        done = paramrel(
+            "evaluate", str(factors), *named, *options, "--jobs", jobs, "--out", str(tmp_path / f"{jobs}.json")
+        )
+        assert done.exit_code == 0 and "n_trees = 10; n_folds = 2" in done.stdout, done.output
+    assert (tmp_path / "1.json").read_text() == (tmp_path / "2.json").read_text()
+    rows = read(tmp_path / "1.json")
+    assert np.array(rows["dci"]["extra"]["importance"]).shape == (4, 2) and len(rows["dci"]["folds"]) == 2
+    assert rows["dci"]["options"] == {"n_trees": 10, "n_folds": 2, "n_items": None, "max_latents": None}
+    assert [one["name"] for one in rows["tad"]["extra"]["attributes"]] == ["hat", "smile"]
+    assert rows["attrs"]["value"] == 2 and rows["tad"]["value"] > 0.5
+    for row in rows.values():
+        assert row["n"] == 150 and row["metric_version"] == 1 and row["libraries"]["scikit-learn"]
+    bad = ("evaluate", str(factors), "--metric", "dci", "--out", str(tmp_path / "o.json"), "--option")
+    assert_one_line_error(paramrel(*bad, "dci.trees=3"), "unknown option of dci 'trees': did you mean 'n_trees'")
+    assert_one_line_error(paramrel(*bad, "trees=3"), "must look like dci.n_trees=40")
+
+
+def test_the_seed_decides_the_folds(codes, tmp_path):
+    for seed in ("0", "1"):
+        args = ("--metric", "auroc", "--seed", seed, "--out", str(tmp_path / f"{seed}.json"))
+        assert paramrel("evaluate", str(codes), *args).exit_code == 0
+    assert read(tmp_path / "0.json")["auroc"]["folds"] != read(tmp_path / "1.json")["auroc"]["folds"]
+
+
+def test_what_is_not_defined_on_a_file_has_a_reason(codes, tmp_path):
+    out = tmp_path / "o.json"
+    done = paramrel("evaluate", str(codes), "--metric", "auroc", "--metric", "dci", "--metric", "kl", "--out", str(out))
+    assert done.exit_code == 0 and "DCI needs at least two factors that vary, y has 1" in done.stdout
+    rows = read(out)
+    assert rows["dci"]["value"] is None and rows["kl"]["note"] == "the file has no array z_std"
+    assert paramrel("evaluate", str(codes), "--out", str(out)).exit_code == 0
+    assert "accuracy_knn" not in read(out) and read(out)["psnr"]["value"] is None, "only by name; and with a reason"
+
+
+def test_the_control_measures_label_metrics_on_shuffled_labels(codes, tmp_path):
+    args = ("--metric", "auroc", "--metric", "kl", "--shuffle-labels", "--out", str(tmp_path / "o.json"))
+    assert paramrel("evaluate", str(codes), *args).exit_code == 0
+    assert set(read(tmp_path / "o.json")) == {"auroc"}, "kl reads no label"
+    assert abs(read(tmp_path / "o.json")["auroc"]["value"] - 0.5) < 0.2
+    assert json.loads((tmp_path / "o.json").read_text())["labels"] == "shuffled"
+
+
 def test_evaluate_names_what_is_wrong(codes, tmp_path):
     out = ("--out", str(tmp_path / "out/o.json"))
     assert_one_line_error(paramrel("evaluate", str(codes), "--metric", "auc", *out), "did you mean 'auroc'")

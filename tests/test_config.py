@@ -13,6 +13,7 @@ from paramrel.method import method, methods
 from suite import cells as cells_module
 from suite.cells import cells, find, skipped
 from suite.config import load, parse, resolve, schema
+from suite.names import metrics_name
 from tests.conftest import ROOT, TINY_PRESET
 
 PARAMS = load(ROOT / "params.yaml")
@@ -136,6 +137,16 @@ def test_missing_data_are_found_while_the_graph_is_built(monkeypatch):
     monkeypatch.delenv("PARAMREL_DATA", raising=False)
     with pytest.raises(UserError, match="PARAMREL_DATA is not set"):
         cells(tiny(datasets=["mnist_binarized"]))
+
+
+def test_options_of_metrics_change_the_file_and_are_checked():
+    names = {
+        metrics_name(tiny(evaluate={"options": options}).evaluate)
+        for options in ({}, {"dci": {"n_trees": 20}}, {"dci": {"n_trees": 21}})
+    }
+    assert len(names) == 3
+    with pytest.raises(UserError, match="unknown option of dci 'n_tree': did you mean 'n_trees'"):
+        tiny(evaluate={"options": {"dci": {"n_tree": 20}}})
 
 
 def test_the_committed_schema_is_that_of_the_models_and_accepts_params_yaml():

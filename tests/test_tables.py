@@ -47,6 +47,19 @@ def test_table_2_shows_published_beside_measured_with_intervals_and_the_best_in_
     assert any("3 seeds" in note for note in notes)
 
 
+def test_the_control_is_a_line_of_its_own_and_is_never_the_best():
+    control = (
+        rows().query("method == 'pca' and seed == 0 and metric != 'agreement'").assign(fold="shuffled", value=0.99)
+    )
+    frame, _ = table2(pd.concat([rows(), control]))
+    assert frame.method.tolist()[-2:] == ["chance", "shuffled labels"]
+    assert frame.iloc[-1]["MNIST (binarised) AUROC ↑"] == "0.9900"
+    assert frame.set_index("method").loc["VAE", "MNIST (binarised) AUROC ↑"] == "**0.9600 ± 0.0248**"
+    control["metric"] = "agreement"
+    usage = usage_table(pd.concat([rows(), control]))[0].set_index("method")
+    assert usage.loc["shuffled labels", "class agreement ↑"] == "0.990"
+
+
 def test_a_published_accuracy_under_the_name_of_auroc_gets_a_dagger():
     fashion = rows().assign(dataset="fashionmnist_binarized")
     frame, notes = table2(fashion)

@@ -64,6 +64,7 @@ def test_the_whole_graph(project):
     assert first.returncode == 0, first.stderr
     table = (results / "table2.md").read_text()
     assert "VAE" in table and "ParamReL_d (ahead)" in table and "committed by somebody" not in table
+    assert "shuffled labels" in table
     for name in FIGURE_NAMES:
         assert (results / f"figures/{name}.png").stat().st_size > 1000
 
