@@ -92,6 +92,9 @@ class Method(nn.Module, ABC):
     def fit(self, images: np.ndarray, rng: Rng) -> None:
         """Closed-form preparation on all training images (N, C, H, W), as evaluation sees them."""
 
+    def finish(self, images: np.ndarray, rng: Rng) -> None:
+        """Closed-form completion after the last step, on the averaged weights; images as for ``fit``."""
+
     @abstractmethod
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
         """Losses of one batch; all noise comes from ``rng``, a stream of this step."""

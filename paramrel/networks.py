@@ -6,6 +6,7 @@ few channels per group the outer one erases what z did, with one channel per gro
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -180,17 +181,18 @@ class Up(nn.Module):
 
     With ``skips`` the first block of every level also sees the way down's last map of that level (one skip per
     level: "shallower" than InfoDiffusion's U-Net, paper C.2). The convolution comes before the doubling: a
-    quarter of the work for the same reach.
+    quarter of the work for the same reach. ``extra`` blocks are dealt to the levels in turn, the lowest first.
     """
 
-    def __init__(self, net: Network, condition_dims: list[int], *, skips: bool) -> None:
+    def __init__(self, net: Network, condition_dims: list[int], *, skips: bool, extra: int = 0) -> None:
         super().__init__()
         widths = [net.channels * multiplier for multiplier in net.multipliers]
         self.levels = nn.ModuleList()
         self.resize = nn.ModuleList()
-        for width in reversed(widths):
+        for level, width in enumerate(reversed(widths)):
+            n_blocks = net.blocks + extra // len(widths) + (level < extra % len(widths))
             first = ResBlock(2 * width if skips else width, width, net.groups, condition_dims)
-            rest = [ResBlock(width, width, net.groups, condition_dims) for _ in range(net.blocks - 1)]
+            rest = [ResBlock(width, width, net.groups, condition_dims) for _ in range(n_blocks - 1)]
             self.levels.append(nn.ModuleList([first, *rest]))
         for below, above in zip(widths[:0:-1], widths[-2::-1], strict=True):
             self.resize.append(nn.Conv2d(below, above, 3, padding=1))
@@ -238,15 +240,18 @@ class UNet(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Decoder of the autoencoders: z (N, d) to (N, n_out, H, W), the U-Net's way up without skips."""
+    """Decoder of the autoencoders: z (N, d) to (N, n_out, H, W), the U-Net's way up without skips.
 
-    def __init__(self, n_out: int, side: tuple[int, int], net: Network) -> None:
+    It has no way down, so it gets ``extra`` blocks to have as many parameters as its rivals (``matched``).
+    """
+
+    def __init__(self, n_out: int, side: tuple[int, int], net: Network, *, extra: int = 0) -> None:
         super().__init__()
         self.net, self.side = net, side
         self.bottom = bottom_shape(net, *side)
         self.linear = nn.Linear(net.latent_dim, math.prod(self.bottom))
         self.middle = Middle(self.bottom[0], net.groups, [])
-        self.up = Up(net, [], skips=False)
+        self.up = Up(net, [], skips=False, extra=extra)
         self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
         self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out, 3, padding=1)
 
@@ -259,3 +264,28 @@ class Decoder(nn.Module):
 def n_parameters(module: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def budget(shape: tuple[int, int, int], net: Network) -> int:
+    """Parameters of ParamReL on images of ``shape``: progressive encoder and U-Net. Baselines are matched to it."""
+    n_channels, *side = shape
+    with torch.device("meta"):
+        encoder = Encoder(n_channels, 2 * net.latent_dim, tuple(side), net, time=True)
+        return n_parameters(encoder) + n_parameters(UNet(n_channels, n_channels, net))
+
+
+def matched(build: Callable[[int], nn.Module], n_wanted: int) -> nn.Module:
+    """``build(size)`` for the size (0, 1, 2, ...) whose number of parameters is nearest to ``n_wanted``.
+
+    ``build`` must give more parameters for larger sizes.
+    """
+
+    def count(size: int) -> int:
+        with torch.device("meta"):
+            return n_parameters(build(size))
+
+    size = 0
+    while count(size + 1) <= n_wanted:
+        size += 1
+    nearer_above = count(size + 1) - n_wanted < abs(n_wanted - count(size))
+    return build(size + nearer_above)

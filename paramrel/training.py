@@ -87,6 +87,8 @@ def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Ru
                 save_state(checkpoint, done, time.monotonic() - started, method, ema, optimiser)
             if stop.requested:
                 raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoint}")
+    ema.module.eval()
+    ema.module.finish(data.evaluation_images("train")[0], rng.at("finish"))
     save_weights(run / "model.safetensors", ema.module)
     write_text(run / "metrics.jsonl", log.path.read_text())
     return time.monotonic() - started

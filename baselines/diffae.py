@@ -1,0 +1,158 @@
+"""DiffAE: a diffusion model whose noise predictor sees a semantic code of the image (arXiv 2111.15640)."""
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from baselines._diffusion import Diffusion
+from baselines._latent_prior import LatentPrior, chunks
+from paramrel.data import DataSet
+from paramrel.errors import Unsupported
+from paramrel.method import Codes, LossTerms, Method, Nll, Swap
+from paramrel.networks import Encoder, UNet, budget, matched, n_parameters
+from paramrel.rng import Rng
+from paramrel.settings import Frozen, Network
+
+
+class DiffAeConfig(Frozen):
+    """Settings of the diffusion."""
+
+    n_times: int = Field(1000, ge=2)
+    """T."""
+    beta_first: float = Field(1e-4, gt=0, lt=1)
+    """beta_1 of the linear schedule (arXiv 2006.11239; the official InfoDiffusion code has 1e-5)."""
+    beta_last: float = Field(0.02, gt=0, lt=1)
+    """beta_T (the official InfoDiffusion code has 1e-2)."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> "DiffAeConfig":
+        if self.beta_last < self.beta_first:
+            raise ValueError(f"beta_last={self.beta_last:g} is below beta_first={self.beta_first:g}: swap them")
+        return self
+
+
+class DiffAe(Method):
+    """Squared error of eps predicted from (x_t, t, z), with z = e(x).
+
+    Images are taken as [-1, 1], binary ones as -1 and 1, and thresholded at 0 when they come out. z is passed at every
+    step of sampling and of inversion. (The official InfoDiffusion code drops it in its inversion, which then encodes
+    the noisy image anew at each step.)
+    """
+
+    name = "diffae"
+    title = "DiffAE"
+    source = "K. Preechakul et al., arXiv 2111.15640"
+    Config = DiffAeConfig
+    usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
+    """Times 1 - t/T at which losses with swapped codes are compared."""
+    reconstruction_steps = 20
+    """DDIM steps each way of ``reconstruct`` (the official evaluation's number)."""
+    n_measured = 10_000
+    """Training images whose codes the latent prior is scaled to."""
+
+    def __init__(self, data: DataSet, net: Network, config: DiffAeConfig) -> None:
+        super().__init__(data, net, config)
+        n_channels, *side = data.shape
+        self.encoder = Encoder(n_channels, self._head_width(), tuple(side), net, time=False)
+        self.decoder = UNet(n_channels, n_channels, net)
+        n_left = budget(data.shape, net) - n_parameters(self.encoder) - n_parameters(self.decoder)
+        self.prior = matched(lambda size: LatentPrior(net.latent_dim, 8 * (size + 1)), n_left)
+        self.diffusion = Diffusion(config.n_times, config.beta_first, config.beta_last)
+        self.register_buffer("centres", 2 * data.centres - 1, persistent=False)
+
+    def finish(self, images: np.ndarray, rng: Rng) -> None:
+        chosen = rng.permutation("images", len(images))[: self.n_measured].cpu().numpy()
+        with torch.no_grad():
+            parts = enumerate(chunks(images[chosen], 500, self.centres.device))
+            self.prior.measure(torch.cat([self._draw(x, rng.at(i)) for i, x in parts]))
+
+    def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
+        z, regulariser, reported = self._code(batch, rng)
+        t = self.diffusion.draw_times(rng.stratified("t", len(batch)))
+        eps = rng.normal("eps", tuple(batch.shape))
+        error = (self._eps(self.diffusion.diffuse(2 * batch - 1, t, eps), t, z) - eps).square().mean()
+        latent = self.prior.loss(z, rng.at("prior"))
+        terms = {"eps": error * self.data.n_dims} | reported | {"latent": latent}
+        return LossTerms(error + regulariser + latent, {name: term.detach() for name, term in terms.items()})
+
+    def encode(self, x: Tensor) -> Codes:
+        return Codes(self._head(x))
+
+    def reconstruct(self, x: Tensor, z: Tensor) -> Tensor:
+        """Invert with x's own code, render with ``z``."""
+        noise = self._inverted(x, self.encode(x).mean, self.reconstruction_steps)
+        return self.render(z, noise, self.reconstruction_steps)
+
+    def decode(self, z: Tensor) -> Tensor:
+        raise Unsupported("a noise predictor makes no image from a code in one step")
+
+    def invert(self, x: Tensor, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
+        """x_T by deterministic DDIM inversion, without any draw."""
+        return self._inverted(x, z, n_steps)
+
+    def render(self, z: Tensor, subcode: Tensor, n_steps: int) -> Tensor:
+        """DDIM from x_T, without clipping, so that it is the way back of ``invert``."""
+        return self._image(self.diffusion.sample(self._predict(z), subcode, n_steps))
+
+    @property
+    def subcode_shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    def generate(self, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
+        """DDIM from a fresh x_T, the implied x_0 clipped to [-1, 1] at every step."""
+        noise = rng.normal("x_T", (len(z), *self.data.shape))
+        return self._image(self.diffusion.sample(self._predict(z), noise, n_steps, clip=True))
+
+    def sample(self, n: int, rng: Rng, n_steps: int) -> Tensor:
+        """Codes from the latent DDIM, then ``generate``."""
+        return self.generate(self.prior.sample(n, rng.at("z"), n_steps), rng.at("x"), n_steps)
+
+    def nll(self, x: Tensor, rng: Rng) -> Nll:
+        raise Unsupported("its code is a point: the bound's KL would be infinite")
+
+    def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
+        """T times the variational bound's term at fixed times, nats per image: what a flow's loss at u is."""
+        z, losses = swap(self._draw(x, rng)), {}
+        for u in self.usage_times:
+            t = max(2, round((1 - u) * self.diffusion.n_times))
+            times = torch.full((len(x),), t, device=x.device)
+            losses[f"u={u}"] = self.diffusion.n_times * self._bound_term(x, times, z, rng.at(f"u={u}"))
+        return losses
+
+    def _head_width(self) -> int:
+        """Outputs of the encoder."""
+        return self.net.latent_dim
+
+    def _head(self, x: Tensor) -> Tensor:
+        """Encoder output of images, which it sees in [-1, 1]."""
+        return self.encoder(2 * x - 1).float()
+
+    def _code(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor | float, dict[str, Tensor]]:
+        """Codes that training decodes (N, d), their regulariser, and what it reports."""
+        return self._head(x), 0.0, {}
+
+    def _draw(self, x: Tensor, rng: Rng) -> Tensor:
+        """Codes as in training, (N, d)."""
+        return self._code(x, rng)[0]
+
+    def _eps(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        return self.decoder(x_t, t / self.diffusion.n_times, z).float()
+
+    def _predict(self, z: Tensor):
+        return lambda x_t, t: self._eps(x_t, t, z)
+
+    def _inverted(self, x: Tensor, z: Tensor, n_steps: int) -> Tensor:
+        return self.diffusion.invert(self._predict(z), 2 * x - 1, n_steps)
+
+    def _image(self, x_0: Tensor) -> Tensor:
+        """[-1, 1] to [0, 1]; binary data are thresholded at 0."""
+        return (x_0 > 0).float() if self.data.binary else ((x_0 + 1) / 2).clamp(0, 1)
+
+    def _guess(self, x: Tensor, t: Tensor, z: Tensor, rng: Rng) -> Tensor:
+        """x_0 in [-1, 1] guessed from a draw of x_t."""
+        x_t = self.diffusion.diffuse(2 * x - 1, t, rng.normal("eps", tuple(x.shape)))
+        return self.diffusion.clean(x_t, t, self._eps(x_t, t, z)).clamp(-1, 1)
+
+    def _bound_term(self, x: Tensor, t: Tensor, z: Tensor, rng: Rng) -> Tensor:
+        return self.diffusion.bound_term(2 * x - 1, self._guess(x, t, z, rng), t)
