@@ -44,8 +44,9 @@ class Train(Frozen):
     batch_size: int = Field(128, ge=2)
     """Images per step. (Two at least: the MMD compares pairs.)"""
     learning_rate: float = Field(1e-3, gt=0)
-    schedule: Literal["constant", "cosine"] = "cosine"
-    """After the warm-up: constant, or half a cosine down to 0."""
+    schedule: Literal["constant", "cosine", "infodiffusion"] = "cosine"
+    """After the warm-up: constant, or half a cosine down to 0. infodiffusion: the official InfoDiffusion code's rates,
+    one per epoch (``training.official_rate``); ``warmup_steps`` is not used."""
     warmup_steps: int = Field(50, ge=0)
     """Steps over which the learning rate rises linearly from 0."""
     betas: tuple[float, float] = (0.9, 0.99)
@@ -55,6 +56,8 @@ class Train(Frozen):
     """Largest gradient norm of the per-dimension loss."""
     ema_decay: float = Field(0.9999, ge=0, lt=1)
     """Exponential moving average of the weights, which is what is evaluated; warmed up as (1 + n) / (10 + n)."""
+    flip: bool = False
+    """Mirror each training image left to right with probability 1/2. Never when codes are extracted."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: autocast of the networks; losses stay in float32."""
     compile: bool = False

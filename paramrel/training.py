@@ -68,6 +68,7 @@ def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Ru
     with StopSignal() as stop:
         for step in progress(first, settings.steps):
             batch = data.to_model(images[batches.indices(step)].to(device), rng.at("data", step))
+            batch = mirror_half(batch, rng.at("flip", step)) if settings.flip else batch
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
                 method.progress = step / settings.steps
                 terms = method.loss(batch, rng.at("loss", step))
@@ -75,7 +76,7 @@ def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Ru
             terms.total.backward()
             norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(settings, step)
+                group["lr"] = learning_rate(settings, step, batches.per_epoch)
             optimiser.step()
             ema.update_parameters(method)
             log.add(step, {"loss": terms.total.detach(), **terms.reported, "grad_norm": norm.detach()})
@@ -154,13 +155,32 @@ class Batches:
         return self.order[position * self.batch_size : (position + 1) * self.batch_size]
 
 
-def learning_rate(settings: Train, step: int) -> float:
+def mirror_half(images: Tensor, rng: Rng) -> Tensor:
+    """Each of (N, C, H, W) mirrored left to right with probability 1/2."""
+    chosen = rng.uniform("mirror", (len(images),)) < 0.5
+    return torch.where(chosen[:, None, None, None], images.flip(-1), images)
+
+
+def learning_rate(settings: Train, step: int, steps_per_epoch: int = 1) -> float:
     """Linear warm-up, then constant or half a cosine to 0: a pure function of the step (0-based)."""
+    if settings.schedule == "infodiffusion":
+        return settings.learning_rate * official_rate(step // steps_per_epoch, settings.steps / steps_per_epoch)
     warm = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
     if settings.schedule == "constant":
         return settings.learning_rate * warm
     past = max(0, step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     return settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * past))
+
+
+def official_rate(epoch: int, n_epochs: float) -> float:
+    """Learning rate of an epoch (0-based) in the official InfoDiffusion code, in units of its nominal rate.
+
+    1, then 2, then 2 (1 + cos(pi (epoch - 2)/n))/(1 + cos(pi/n)): one epoch of warm-up to twice the nominal rate, and
+    a cosine that its scheduler starts an epoch late and a little above 2.
+    """
+    if epoch < 2:
+        return 1.0 + epoch
+    return 2 * (1 + math.cos(math.pi * (epoch - 2) / n_epochs)) / (1 + math.cos(math.pi / n_epochs))
 
 
 def warmed_up_average(decay: float):
