@@ -46,6 +46,10 @@ class Diffusion(nn.Module):
         """x_0 that x_t and eps imply."""
         return (x_t - at(self.noise, t, x_t) * eps) / at(self.signal, t, x_t)
 
+    def eps_of_v(self, x_t: Tensor, t: Tensor, v: Tensor) -> Tensor:
+        """eps of v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0."""
+        return at(self.noise, t, x_t) * x_t + at(self.signal, t, x_t) * v
+
     def step(self, x_t: Tensor, t: Tensor, s: Tensor, eps: Tensor, *, clip: bool = False) -> Tensor:
         """DDIM (eta = 0) from time t to time s, either way. ``clip``: the implied x_0 is clamped to [-1, 1] and eps
         derived anew from it (needs t >= 1)."""

@@ -1,5 +1,7 @@
 """DiffAE: a diffusion model whose noise predictor sees a semantic code of the image (arXiv 2111.15640)."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from pydantic import Field, model_validator
@@ -24,6 +26,9 @@ class DiffAeConfig(Frozen):
     """beta_1 of the linear schedule (arXiv 2006.11239; the official InfoDiffusion code has 1e-5)."""
     beta_last: float = Field(0.02, gt=0, lt=1)
     """beta_T (the official InfoDiffusion code has 1e-2)."""
+    parametrisation: Literal["eps", "v"] = "eps"
+    """What the network gives; the loss is the squared error of eps either way. eps: eps itself, as published. v: eps =
+    sqrt(1 - abar_t) x_t + sqrt(abar_t) v (arXiv 2202.00512), which leaves to the network what x_t does not tell."""
 
     @model_validator(mode="after")
     def _rising(self) -> "DiffAeConfig":
@@ -137,7 +142,8 @@ class DiffAe(Method):
         return self._code(x, rng)[0]
 
     def _eps(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        return self.decoder(x_t, t / self.diffusion.n_times, z).float()
+        out = self.decoder(x_t, t / self.diffusion.n_times, z).float()
+        return out if self.config.parametrisation == "eps" else self.diffusion.eps_of_v(x_t, t, out)
 
     def _predict(self, z: Tensor):
         return lambda x_t, t: self._eps(x_t, t, z)

@@ -1,5 +1,6 @@
 """The noise schedule, DDIM both ways and the variational bound: identities, and an established library as oracle."""
 
+import itertools
 import math
 
 import pytest
@@ -69,7 +70,7 @@ def test_inversion_then_sampling_returns_the_image_and_the_error_falls_with_step
     for n in (10, 50, 250, 1000):
         noise = diffusion.invert(predict, x, n)
         errors.append((diffusion.sample(predict, noise, n) - x).square().mean().sqrt().item())
-    assert all(later < earlier / 2 for earlier, later in zip(errors, errors[1:], strict=False)), errors
+    assert all(later < earlier / 2 for earlier, later in itertools.pairwise(errors)), errors
     assert errors[-1] < 5e-3
     assert noise.mean().abs() < 0.08 and noise.std().item() == pytest.approx(1, abs=0.05), "subcodes are N(0, I)"
 
@@ -108,7 +109,8 @@ def test_the_terms_add_up_to_the_bound():
             terms = terms + diffusion.bound_term(x_0, guess, torch.full((len(x),), t))
         path += log_normal(x, (1 - beta).sqrt() * before, beta) - log_normal(before, mean, variance)
     path -= log_normal(x, torch.zeros(()), torch.ones(()))
-    assert terms.mean().item() == pytest.approx(path.mean().item(), abs=0.02)
+    difference = terms - path[:, 0]
+    assert difference.mean().abs() < 4 * difference.std() / len(x_0) ** 0.5 < 0.05
     assert terms.mean() > 0.5 * math.log(2 * math.pi * math.e), "a bound lies above the entropy"
 
 
@@ -145,8 +147,8 @@ def test_a_latent_prior_learns_two_clusters():
     side = (RNG.uniform("side", (2000, 1)) < 0.5).float() * 8 - 4
     z = 10 + torch.cat((side, side), 1) + 0.5 * RNG.normal("z", (2000, 2))
     optimiser = torch.optim.AdamW(prior.parameters(), 3e-3)
-    for step in range(300):
-        loss = prior.loss(z[RNG.at(step).permutation("i", 2000)[:256]], RNG.at(step))
+    for step in range(200):
+        loss = prior.loss(z[RNG.at(step).permutation("i", 2000)[:128]], RNG.at(step))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
