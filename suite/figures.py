@@ -1,6 +1,7 @@
 """Figures from saved arrays and logs: the same arrays give the same bytes."""
 
 import json
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from suite.config import Preset
 from suite.evaluate import read_codes
 from suite.names import codes_name
 from suite.results import FIGURE_NAMES
-from suite.tables import label
+from suite.tables import DASH, label
 
 N_COLUMNS = 12
 METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
@@ -50,21 +51,30 @@ def _arrays(preset: Preset, runs: Path, cell: Cell) -> dict[str, np.ndarray]:
     return read_codes(run_dir(runs, cell) / codes_name(preset.evaluate))[0]
 
 
+def _reasons(preset: Preset, runs: Path, cell: Cell) -> dict[str, str]:
+    """Why a trained method has no such images, by name of the array; sanity rows need no reason."""
+    skipped = read_codes(run_dir(runs, cell) / codes_name(preset.evaluate))[1]
+    return {name: f"{DASH} {reason}" for name, reason in skipped.items()} if methods()[cell.method].trained else {}
+
+
 def reconstructions(preset: Preset, runs: Path) -> Figure:
     """Held-out images and what each method makes of their codes; another image's code shows whether z matters."""
-    strips: list[tuple[str, str, np.ndarray]] = []
+    strips: list[tuple[str, str, np.ndarray | str]] = []
     for cell in first_seed(preset):
-        arrays = _arrays(preset, runs, cell)
+        arrays, reasons = _arrays(preset, runs, cell), _reasons(preset, runs, cell)
         title = dataset(cell.dataset).title
         if (title, "source") not in [(head, text) for head, text, _ in strips]:
             strips.append((title, "source", arrays["x_test"][:N_COLUMNS]))
         head = label(cell.method, cell.variant)
-        for name, text in IMAGE_ROWS if "decoded" in arrays else ():
+        for name, text in IMAGE_ROWS:
             keeps_nothing_else = name.startswith("reconstructed") and np.array_equal(
-                arrays["reconstructed"], arrays["decoded"]
+                arrays.get("reconstructed"), arrays.get("decoded")
             )
             if name in arrays and not keeps_nothing_else:
                 strips.append((head, text, arrays[name][:N_COLUMNS]))
+                head = ""
+            elif name in reasons and not name.endswith("permuted"):
+                strips.append((head, text, reasons[name]))
                 head = ""
     figure, axes = plt.subplots(len(strips), 1, figsize=(7.2, 0.33 * len(strips)), squeeze=False)
     for axis, (head, text, images) in zip(axes[:, 0], strips, strict=True):
@@ -77,11 +87,11 @@ def reconstructions(preset: Preset, runs: Path) -> Figure:
 
 def samples(preset: Preset, runs: Path) -> Figure:
     """Images drawn from each method's prior."""
-    grids = []
+    grids: list[tuple[str, np.ndarray | str]] = []
     for cell in first_seed(preset):
-        arrays = _arrays(preset, runs, cell)
-        if "samples" in arrays:
-            grids.append((f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}", arrays["samples"]))
+        shown = _arrays(preset, runs, cell) | _reasons(preset, runs, cell)
+        if "samples" in shown:
+            grids.append((f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}", shown["samples"]))
     if not grids:
         return _nothing("no method of this preset samples")
     n_columns = min(4, len(grids))
@@ -90,9 +100,12 @@ def samples(preset: Preset, runs: Path) -> Figure:
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (title, images) in zip(axes.flat, grids, strict=False):
+        axis.set_title(title, fontsize=7)
+        if isinstance(images, str):
+            axis.text(0.5, 0.5, textwrap.fill(images, 24), ha="center", va="center", fontsize=6)
+            continue
         rows = [np.concatenate(list(_padded(images[i : i + 8])), axis=1) for i in range(0, 64, 8)]
         _show(axis, np.concatenate(rows, axis=0))
-        axis.set_title(title, fontsize=7)
     figure.tight_layout()
     return figure
 
@@ -156,9 +169,12 @@ def _padded(images: np.ndarray) -> np.ndarray:
     return np.pad(channels_last, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=0.5)
 
 
-def _strip(axis: plt.Axes, images: np.ndarray) -> None:
-    """Images side by side."""
+def _strip(axis: plt.Axes, images: np.ndarray | str) -> None:
+    """Images side by side, or the reason why there are none."""
     axis.set_axis_off()
+    if isinstance(images, str):
+        axis.text(0, 0.5, images, transform=axis.transAxes, ha="left", va="center", fontsize=6)
+        return
     _show(axis, np.concatenate(list(_padded(images)), axis=1))
 
 

@@ -153,14 +153,42 @@ def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             lines.append({"data set": dataset(data).title, "method": line} | shown)
     notes = list(dict.fromkeys(notes))
     notes.append(
-        "loss: nats per held-out image, at u = 0.3 for flows and of the whole image for the VAE: compare within a "
-        "row. permuted/own = 1 and agreement at chance mean that the decoder ignores z."
+        "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 - t/T) and of the whole image for "
+        "autoencoders: compare within a row. permuted/own = 1 and agreement at chance mean that the decoder ignores z. "
+        "AE and DiffAE have no prior on z: for them z = 0 and prior z are points like any other."
     )
     notes.append(
         "bits/dim is a bound: it includes the KL of z, except where z is the receiver's own noise (self). An MMD "
         "alone does not keep that KL small."
     )
-    return pd.DataFrame(lines), notes + _seeds_note(rows)
+    return pd.DataFrame(lines), notes + _warnings(rows) + _seeds_note(rows)
+
+
+def _warnings(rows: pd.DataFrame) -> list[str]:
+    """Trained methods whose posterior collapsed, and those that learned nothing that a probe or an image shows."""
+    found = []
+    for data in rows.dataset.unique():
+        floor = measured(rows, data, "untrained", "default", "accuracy").summary
+        by_chance = chance(rows, data, "agreement")
+        for key in method_rows(rows):
+            accuracy, agreement, units = (
+                measured(rows, data, *key, name).summary for name in ("accuracy", "agreement", "active_units")
+            )
+            if not method(key[0]).trained:
+                continue
+            where = f"{label(*key)} on {dataset(data).title}"
+            if units is not None and units.mean < COLLAPSED:
+                found.append(
+                    f"{where}: {units.mean:.1f} active units: most of its posterior has collapsed to the prior."
+                )
+            better = floor is None or accuracy is None or accuracy.mean > floor.mean
+            if not better and (agreement is None or by_chance is None or agreement.mean <= by_chance):
+                found.append(f"{where}: no better than the untrained encoder in accuracy or in class agreement.")
+    return found
+
+
+COLLAPSED = 5
+"""Active units below which a table says that a method collapsed."""
 
 
 def _seeds_note(rows: pd.DataFrame) -> list[str]:

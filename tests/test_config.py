@@ -23,8 +23,8 @@ def tiny(**changes):
     return resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | changes}}, "params"), "t")
 
 
-def test_the_four_presets_are_there_and_resolve():
-    assert list(PARAMS.presets) == ["quick", "quick5", "small", "paper"]
+def test_the_presets_are_there_and_resolve():
+    assert list(PARAMS.presets) == ["quick", "quick5", "small", "paper", "infodiffusion_official"]
     quick, quick5 = resolve(PARAMS, "quick"), resolve(PARAMS, "quick5")
     assert quick.seeds == (0,) and quick5.seeds == (0, 1, 2, 3, 4)
     assert quick5.model_copy(update={"seeds": (0,), "extends": None}) == quick.model_copy(update={"extends": None})
@@ -35,6 +35,18 @@ def test_the_paper_preset_is_table_5():
     assert (paper.train.epochs, paper.train.batch_size, paper.train.learning_rate) == (50, 128, 1e-4)
     assert (paper.network.channels, paper.network.multipliers, paper.network.latent_dim) == (32, (1, 2, 4), 32)
     assert paper.seeds == (0, 1, 2, 3, 4)
+
+
+def test_the_official_preset_is_the_official_code():
+    official = resolve(PARAMS, "infodiffusion_official")
+    assert official.train.flip and official.train.schedule == "infodiffusion" and official.train.ema_decay == 0
+    configs = {name: method(name).Config(**official.per_method[name].config) for name in official.per_method}
+    for name in ("diffae", "info_diffusion"):
+        assert (configs[name].n_times, configs[name].beta_first, configs[name].beta_last) == (1000, 1e-5, 1e-2)
+    for name in ("info_vae", "info_diffusion"):
+        assert configs[name].mmd_weight == pytest.approx(0.1) and configs[name].kernel == "infodiffusion"
+    assert all(getattr(config, "scaling", "official") == "official" for config in configs.values())
+    assert dataset(official.datasets[0]).shape == (1, 32, 32) and not dataset(official.datasets[0]).binary
 
 
 def test_quick_covers_every_method_and_variant():

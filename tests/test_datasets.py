@@ -111,3 +111,17 @@ def test_colour_images_become_bin_centres(name, bins):
 def test_labels_that_do_not_match_are_an_error():
     with pytest.raises(UserError, match="3 images but 2 labels"):
         Arrays(np.zeros((3, 1, 2, 2), np.uint8), np.zeros(2, np.int64))
+
+
+def test_fashion_mnist_at_32_is_what_pillow_makes_of_it(monkeypatch):
+    from PIL import Image
+
+    from paramrel.data.fashionmnist_32 import FashionMnist32
+    from paramrel.data.fashionmnist_binarized import FashionMnistBinarized
+
+    small = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), dtype=np.uint8)
+    monkeypatch.setattr(FashionMnistBinarized, "load", lambda self, split: Arrays(small, np.arange(5)))
+    large = FashionMnist32().load("train").images
+    theirs = [np.array(Image.fromarray(image[0]).resize((32, 32), Image.BILINEAR)) for image in small]
+    assert np.abs(large[:, 0].astype(int) - np.stack(theirs)).max() <= 1
+    assert set(np.unique(FashionMnist32().evaluation_images("train")[0])) <= set(FashionMnist32().centres.tolist())

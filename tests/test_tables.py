@@ -113,3 +113,15 @@ def test_committed_tables_are_what_their_rows_give(tmp_path, preset):
     write_table(*usage_table(committed), f"Latent usage (preset {preset})", tmp_path / "latent_usage")
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
+
+
+def test_collapse_and_learning_nothing_are_said_below_the_table():
+    found = rows()
+    line = found[(found.method == "vae") & (found.metric == "accuracy")]
+    untrained = line.assign(method="untrained", value=0.96)
+    collapsed = line.assign(metric="active_units", value=1.0, chance=None)
+    nothing = found.assign(value=found.value.where(found.metric != "agreement", 0.4))
+    notes = usage_table(pd.concat([nothing, untrained, collapsed]))[1]
+    assert any("VAE on MNIST" in note and "1.0 active units" in note for note in notes)
+    assert any("VAE on MNIST" in note and "no better than the untrained encoder" in note for note in notes)
+    assert not any(word in note for note in usage_table(found)[1] for word in ("active units:", "no better"))

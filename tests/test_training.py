@@ -17,7 +17,15 @@ from paramrel.errors import UserError
 from paramrel.method import method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime, Train
-from paramrel.training import Batches, NotFinite, learning_rate, train, warmed_up_average
+from paramrel.training import (
+    Batches,
+    NotFinite,
+    learning_rate,
+    mirror_half,
+    official_rate,
+    train,
+    warmed_up_average,
+)
 from tests.conftest import ROOT, TINY_NETWORK
 
 SETTINGS = Train(steps=30, batch_size=16, learning_rate=2e-3, warmup_steps=3)
@@ -189,6 +197,45 @@ def test_learning_rate_warms_up_and_decays_to_nothing():
     rates = [learning_rate(settings, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1, abs=1e-3) and rates[-1] < 1e-3
     assert learning_rate(Train(steps=100, warmup_steps=0, schedule="constant", learning_rate=0.5), 99) == 0.5
+
+
+def test_the_official_rates_are_those_seen_when_its_code_was_run():
+    rates = [official_rate(epoch, 50) * 1e-4 for epoch in range(50)]
+    seen = {0: 1.000e-4, 1: 2.000e-4, 2: 2.002e-4, 3: 2.000e-4, 4: 1.994e-4, 49: 1.77e-6}
+    assert all(rates[epoch] == pytest.approx(rate, rel=1e-3) for epoch, rate in seen.items())
+    settings = Train(steps=500, schedule="infodiffusion", learning_rate=1e-4)
+    assert [learning_rate(settings, step, 10) for step in (9, 10, 499)] == [rates[0], rates[1], rates[49]]
+
+
+def test_flips_mirror_about_half_of_the_images_and_whole_ones():
+    images = Rng((0,)).normal("images", (400, 1, 3, 5))
+    flipped = mirror_half(images, Rng((0,)))
+    same = (flipped == images).flatten(1).all(1)
+    mirrored = (flipped == images.flip(-1)).flatten(1).all(1)
+    assert (same ^ mirrored).all() and 150 < same.sum() < 250
+
+
+def test_flips_change_the_training_and_ema_0_keeps_the_last_weights(tmp_path, digits):
+    plain = run(tmp_path / "plain", digits, name="ae")[0]
+    flipped = run(tmp_path / "flipped", digits, SETTINGS.model_copy(update={"flip": True}), name="ae")[0]
+    last = run(tmp_path / "last", digits, SETTINGS.model_copy(update={"ema_decay": 0.0}), name="ae")[0]
+    assert len({plain, flipped, last}) == 3
+    average = [torch.zeros(1)]
+    warmed_up_average(0.0)(average, [torch.ones(1)], torch.tensor(5))
+    assert average[0].item() == 1
+
+
+def test_a_latent_prior_is_scaled_to_the_averaged_models_codes(tmp_path, digits):
+    for name in ("diffae", "info_diffusion"):
+        run(tmp_path / name, digits, name=name)
+        cls = method(name)
+        trained = cls(digits, TINY_NETWORK, cls.Config())
+        load_weights(tmp_path / name / "run/model.safetensors", trained)
+        with torch.no_grad():
+            z = trained.encode(torch.from_numpy(digits.evaluation_images("train")[0]).float()).mean
+        assert torch.allclose(trained.prior.mean, z.mean(0), atol=0.1)
+        if name == "diffae":
+            assert torch.allclose(trained.prior.std, z.std(0, correction=0), atol=1e-4)
 
 
 def test_the_average_follows_at_first_and_holds_later():
