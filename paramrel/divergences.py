@@ -23,8 +23,8 @@ def mmd(z: Tensor, prior: Tensor, kernel: Kernel = "rbf") -> Tensor:
 
     rbf: exp(-r^2 / (2 d)), U-statistic (no pair of a point with itself): 0 on average when z ~ N(0, I), and about
     .16 for collapsed codes at d = 32. infodiffusion: exp(-r^2 / d^2), V-statistic, as the official InfoDiffusion
-    code has it: so flat that collapse costs .001, less than its own bias; for fidelity only. Repeating a batch
-    leaves the V-statistic unchanged; the U-statistic takes its rows for independent draws, which copies are not.
+    code has it: so flat that collapse costs .001, less than its own bias; for fidelity only. Repeating both batches
+    changes neither: exact copies of a row are no second draw, so the U-statistic leaves out their pairs too.
     """
     d = z.shape[1]
     z, prior = z.float(), prior.float()
@@ -32,12 +32,14 @@ def mmd(z: Tensor, prior: Tensor, kernel: Kernel = "rbf") -> Tensor:
     zz, pp, zp = (torch.exp(-_squared_distances(a, b) / scale) for a, b in ((z, z), (prior, prior), (z, prior)))
     if kernel == "infodiffusion":
         return zz.mean() + pp.mean() - 2 * zp.mean()
-    return _off_diagonal_mean(zz) + _off_diagonal_mean(pp) - 2 * zp.mean()
+    return _mean_of_pairs(zz, z) + _mean_of_pairs(pp, prior) - 2 * zp.mean()
 
 
-def _off_diagonal_mean(gram: Tensor) -> Tensor:
-    n = gram.shape[0]
-    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
+def _mean_of_pairs(gram: Tensor, points: Tensor) -> Tensor:
+    """Mean of the kernel over pairs of different points; 1, its value at distance 0, where all are the same."""
+    copies = (points[:, None] == points[None]).all(-1)
+    n_pairs = (~copies).sum()
+    return torch.where(n_pairs > 0, (gram.sum() - (gram * copies).sum()) / n_pairs.clamp_min(1), 1.0)
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:

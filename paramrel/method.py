@@ -124,6 +124,10 @@ class Method(nn.Module, ABC):
         """Images from code and subcode, deterministic: the way back of ``invert``. (N, C, H, W) in [0, 1]."""
         raise Unsupported("it has no stochastic subcode")
 
+    def paths(self, x: Tensor, n_steps: int, rng: Rng) -> Tensor:
+        """The flow of each image from prior to data as its networks see it, (n_steps + 1, N, ...)."""
+        raise Unsupported("it has no flow")
+
     @property
     def subcode_shape(self) -> tuple[int, ...] | None:
         """Shape of one image's stochastic subcode, or None if the method has none."""

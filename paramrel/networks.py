@@ -1,8 +1,9 @@
 """Networks of all methods: one residual block, an encoder trunk, a U-Net and a plain decoder.
 
 Time u and latent z enter residual blocks by adaptive group normalisation: the block normalises once, then
-modulates by u and by z, each with scale and shift. (Eq. 12 of the paper nests two group normalisations; with
-few channels per group the outer one erases what z did, with one channel per group exactly.)
+modulates by u and by z, each with scale and shift. Eq. 12 of the paper nests two group normalisations; with
+few channels per group the outer one erases what z did, with one channel per group exactly, so it is an option
+(``adagn: eq12``) and asks for at least four.
 """
 
 import math
@@ -70,13 +71,18 @@ def _mlp(n_in: int, n_out: int) -> nn.Module:
 
 
 class ResBlock(nn.Module):
-    """Residual block: GN, SiLU, conv; GN, modulation by every condition in turn, SiLU, conv; plus shortcut."""
+    """Residual block: GN, SiLU, conv; GN, modulation by every condition in turn, SiLU, conv; plus shortcut.
 
-    def __init__(self, n_in: int, n_out: int, groups: int, condition_dims: list[int]) -> None:
+    ``adagn="eq12"``: modulation by z, a second GN, modulation by u, as Eq. 12 prints it.
+    """
+
+    def __init__(self, n_in: int, n_out: int, net: Network, condition_dims: list[int]) -> None:
         super().__init__()
-        self.norm_in = nn.GroupNorm(groups, n_in)
+        self.norm_in = nn.GroupNorm(net.groups, n_in)
         self.conv_in = nn.Conv2d(n_in, n_out, 3, padding=1)
-        self.norm_out = nn.GroupNorm(groups, n_out)
+        self.norm_out = nn.GroupNorm(net.groups, n_out)
+        nested = net.adagn == "eq12" and len(condition_dims) == 2
+        self.norm_between = nn.GroupNorm(net.groups, n_out) if nested else None
         self.modulations = nn.ModuleList(nn.Linear(dim, 2 * n_out) for dim in condition_dims)
         self.conv_out = nn.Conv2d(n_out, n_out, 3, padding=1)
         self.shortcut = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
@@ -84,7 +90,10 @@ class ResBlock(nn.Module):
     def forward(self, h: Tensor, conditions: list[Tensor]) -> Tensor:
         out = self.conv_in(F.silu(self.norm_in(h)))
         out = self.norm_out(out)
-        for linear, condition in zip(self.modulations, conditions, strict=True):
+        pairs = list(zip(self.modulations, conditions, strict=True))
+        for i, (linear, condition) in enumerate(pairs if self.norm_between is None else reversed(pairs)):
+            if i and self.norm_between is not None:
+                out = self.norm_between(out)
             scale, shift = linear(condition)[:, :, None, None].chunk(2, 1)
             out = out * (1 + scale) + shift
         return self.shortcut(h) + self.conv_out(F.silu(out))
@@ -109,11 +118,11 @@ class Attention(nn.Module):
 class Middle(nn.Module):
     """Bottleneck: block, attention, block. The only attention (paper, appendix C.2)."""
 
-    def __init__(self, channels: int, groups: int, condition_dims: list[int]) -> None:
+    def __init__(self, channels: int, net: Network, condition_dims: list[int]) -> None:
         super().__init__()
-        self.before = ResBlock(channels, channels, groups, condition_dims)
-        self.attention = Attention(channels, groups)
-        self.after = ResBlock(channels, channels, groups, condition_dims)
+        self.before = ResBlock(channels, channels, net, condition_dims)
+        self.attention = Attention(channels, net.groups)
+        self.after = ResBlock(channels, channels, net, condition_dims)
 
     def forward(self, h: Tensor, conditions: list[Tensor]) -> Tensor:
         return self.after(self.attention(self.before(h, conditions)), conditions)
@@ -133,7 +142,7 @@ class Down(nn.Module):
                 self.halve.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
             blocks = nn.ModuleList()
             for _ in range(net.blocks):
-                blocks.append(ResBlock(width, net.channels * multiplier, net.groups, condition_dims))
+                blocks.append(ResBlock(width, net.channels * multiplier, net, condition_dims))
                 width = net.channels * multiplier
             self.levels.append(blocks)
 
@@ -166,7 +175,7 @@ class Encoder(nn.Module):
         self.condition = Condition(net.channels, time=time, latent_dim=None)
         self.down = Down(n_in, net, self.condition.dims)
         channels, height, width = bottom_shape(net, *side)
-        self.middle = Middle(channels, net.groups, self.condition.dims)
+        self.middle = Middle(channels, net, self.condition.dims)
         self.norm = nn.GroupNorm(net.groups, channels)
         self.out = nn.Linear(channels * height * width, n_out)
 
@@ -191,8 +200,8 @@ class Up(nn.Module):
         self.resize = nn.ModuleList()
         for level, width in enumerate(reversed(widths)):
             n_blocks = net.blocks + extra // len(widths) + (level < extra % len(widths))
-            first = ResBlock(2 * width if skips else width, width, net.groups, condition_dims)
-            rest = [ResBlock(width, width, net.groups, condition_dims) for _ in range(n_blocks - 1)]
+            first = ResBlock(2 * width if skips else width, width, net, condition_dims)
+            rest = [ResBlock(width, width, net, condition_dims) for _ in range(n_blocks - 1)]
             self.levels.append(nn.ModuleList([first, *rest]))
         for below, above in zip(widths[:0:-1], widths[-2::-1], strict=True):
             self.resize.append(nn.Conv2d(below, above, 3, padding=1))
@@ -225,7 +234,7 @@ class UNet(nn.Module):
         self.condition = Condition(net.channels, time=True, latent_dim=net.latent_dim)
         dims = self.condition.dims
         self.down = Down(n_in, net, dims)
-        self.middle = Middle(net.channels * net.multipliers[-1], net.groups, dims)
+        self.middle = Middle(net.channels * net.multipliers[-1], net, dims)
         self.up = Up(net, dims, skips=True)
         self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
         self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out, 3, padding=1)
@@ -250,7 +259,7 @@ class Decoder(nn.Module):
         self.net, self.side = net, side
         self.bottom = bottom_shape(net, *side)
         self.linear = nn.Linear(net.latent_dim, math.prod(self.bottom))
-        self.middle = Middle(self.bottom[0], net.groups, [])
+        self.middle = Middle(self.bottom[0], net, [])
         self.up = Up(net, [], skips=False, extra=extra)
         self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
         self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out, 3, padding=1)

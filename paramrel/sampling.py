@@ -1,32 +1,73 @@
-"""Ancestral sampling through a Bayesian flow."""
+"""Samplers of Bayesian flows: ancestral, and the probability-flow ODE in both directions."""
 
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor
+from tqdm import trange
 
-from paramrel.flows import DiscreteFlow
+from paramrel.flows import Flow, Output
 from paramrel.rng import Rng
 
+Decode = Callable[[Tensor, Tensor, Tensor], Output]
+"""(theta, u (N,), z) to the output distribution."""
+CodeOf = Callable[[int, Tensor, Tensor], Tensor]
+"""(step, theta, u (N,)) to the codes of that step."""
+Solver = Literal["euler", "heun"]
 
-def ancestral(
-    flow: DiscreteFlow,
-    log_probs: Callable[[Tensor, Tensor, Tensor], Tensor],
-    z: Tensor,
-    shape: tuple[int, int, int],
-    rng: Rng,
-    n_steps: int,
-) -> Tensor:
-    """Draw images at fixed codes (Eq. 4 of the paper, with the first update made from a drawn output).
 
-    For i = 1..n: decode at u = (i - 1)/n, draw an image from the output distribution, send it with accuracy
-    alpha_i, update theta; then decode once more at u = 1 and return the mode. For binary data: {0., 1.} of
-    (N, *shape). ``log_probs(theta, u, z)`` gives log p_O, (N, *shape, K).
+def ancestral(flow: Flow, decode: Decode, code_of: CodeOf, shape: tuple[int, ...], rng: Rng, n_steps: int) -> Tensor:
+    """Draw images of ``shape`` (N, C, H, W), values in [0, 1] (Eq. 4, with the first update from a drawn output).
+
+    For i = 1..n: decode at u = (i - 1)/n, draw x from the output distribution, send it with accuracy alpha_i,
+    update theta; then decode once more at u = 1 and take the mode. All noise comes from ``rng``.
     """
-    theta = flow.prior((len(z), *shape), z.device)
-    for i in range(1, n_steps + 1):
-        u = torch.full((len(z),), (i - 1) / n_steps, device=z.device)
-        step = rng.at("step", i)
-        x = flow.draw(log_probs(theta, u, z), step)
-        theta = flow.update(theta, flow.send(x, flow.alpha(i, n_steps), step))
-    return log_probs(theta, torch.ones(len(z), device=z.device), z).argmax(-1).float()
+    theta = flow.prior(shape, rng.device)
+    for i in progress(n_steps, "sampling"):
+        u = torch.full(shape[:1], i / n_steps, device=rng.device)
+        x = flow.draw(decode(theta, u, code_of(i, theta, u)), rng.at("draw", i))
+        alpha = flow.alpha(i + 1, n_steps)
+        theta = flow.update(theta, flow.send(x, alpha, rng.at("send", i)), flow.beta(u[:1]), alpha)
+    one = torch.ones(shape[:1], device=rng.device)
+    return flow.to_images(flow.mode(decode(theta, one, code_of(n_steps, theta, one))))
+
+
+def integrate(
+    flow: Flow, decode: Decode, v: Tensor, z: Tensor, start: float, end: float, n_steps: int,
+    solver: Solver = "heun", fixed_point: int = 0,
+) -> Tensor:  # fmt: skip
+    """Solve dv/dkappa = xhat(theta(v), u(kappa), z) from u = start to u = end with z held fixed; v (N, ...).
+
+    ``n_steps`` steps of equal length in u. Forwards from 0 to 1 this makes data from a subcode, backwards it is
+    reverse sampling. With ``fixed_point`` > 0 every step is the exact inverse of the step in the other direction,
+    found by so many fixed-point iterations: a round trip returns its input to rounding, whatever ``n_steps``.
+    """
+    times = torch.linspace(start, end, n_steps + 1, dtype=torch.float64).tolist()
+    n = len(v)
+
+    def xhat(v: Tensor, time: float) -> Tensor:
+        u = torch.full((n,), time, device=v.device)
+        return flow.direction(decode(flow.from_v(v, u), u, z))
+
+    def increment(v: Tensor, a: float, b: float) -> Tensor:
+        """What the solver adds to v on the way from u = a to u = b."""
+        kappa = flow.kappa(torch.tensor([a, b], dtype=torch.float64))
+        h = (kappa[1] - kappa[0]).item()
+        slope = xhat(v, a)
+        if solver == "heun":
+            slope = (slope + xhat(v + h * slope, b)) / 2
+        return h * slope
+
+    for _, (a, b) in zip(progress(n_steps, "integrating"), pairwise(times), strict=True):
+        stepped = v + increment(v, a, b)
+        for _ in range(fixed_point):
+            stepped = v - increment(stepped, b, a)
+        v = stepped
+    return v
+
+
+def progress(n_steps: int, what: str):
+    """0..n_steps-1 with a progress bar where a person looks on (standard error is a terminal)."""
+    return trange(n_steps, desc=what, leave=False, disable=None)

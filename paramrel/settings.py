@@ -24,6 +24,8 @@ class Network(Frozen):
     """Groups of every group normalisation; must divide every level's channels."""
     latent_dim: int = Field(32, ge=1)
     """d, the number of latent dimensions."""
+    adagn: Literal["single", "eq12"] = "single"
+    """How u and z modulate a block: after one group normalisation, or nested with a second as in Eq. 12."""
 
     @model_validator(mode="after")
     def _groups_divide_channels(self) -> "Network":
@@ -32,6 +34,11 @@ class Network(Frozen):
                 raise ValueError(
                     f"groups={self.groups} does not divide the {self.channels * multiplier} channels "
                     f"of multiplier {multiplier}: choose groups that divide channels * multiplier"
+                )
+            if self.adagn == "eq12" and self.channels * multiplier < 4 * self.groups:
+                raise ValueError(
+                    f"adagn=eq12 needs at least 4 channels per group, here {self.channels * multiplier} channels in "
+                    f"{self.groups} groups: with fewer its outer normalisation erases z; lower groups"
                 )
         return self
 

@@ -21,7 +21,7 @@ def close(ours: torch.Tensor, theirs: list, relative: float = 1e-4) -> bool:
 
 
 def log_probs() -> torch.Tensor:
-    return FLOW.output_log_probs(torch.tensor(ORACLE["logit"]))
+    return FLOW.output(torch.tensor(ORACLE["logit"]))
 
 
 class FixedNoise(Rng):
@@ -85,7 +85,7 @@ def test_n_random_updates_reproduce_the_flows_mean_and_variance(k):
     logits = flow.prior(x.shape)
     for i in range(1, n + 1):
         logits = flow.update(logits, flow.send(x, flow.alpha(i, n), Rng((0,)).at(i)))
-    expected = flow.mean_logits(x, torch.ones(len(x)))
+    expected = flow.mean_state(x, torch.ones(len(x)))
     residual = logits - expected
     assert residual.mean().abs() < 0.02
     assert residual.std().item() == pytest.approx(math.sqrt(k * flow.beta_1), rel=0.01)
@@ -96,7 +96,7 @@ def test_continuing_a_path_has_the_marginal_of_the_later_time():
     u, s = torch.full((len(x),), 0.3), torch.full((len(x),), 0.8)
     rng = Rng((0,))
     carried = FLOW.continue_path(FLOW.sample(x, u, rng.at("u")), x, u, s, rng.at("s"))
-    residual = carried - FLOW.mean_logits(x, s)
+    residual = carried - FLOW.mean_state(x, s)
     assert residual.mean().abs() < 0.02
     assert residual.std().item() == pytest.approx(math.sqrt(2 * FLOW.beta_1 * 0.64), rel=0.01)
 
@@ -121,10 +121,10 @@ def test_the_prior_is_uniform_and_the_network_sees_zero():
 def test_more_classes_give_one_channel_per_class_and_colour():
     flow = DiscreteFlow(n_classes=4)
     x = torch.randint(0, 4, (2, 3, 5, 5), generator=torch.Generator().manual_seed(0))
-    net_in = flow.network_input(flow.mean_logits(x, torch.ones(2)))
+    net_in = flow.network_input(flow.mean_state(x, torch.ones(2)))
     assert net_in.shape == (2, 12, 5, 5)
     # a network that returns what it sees, sharpened, names the right classes
-    assert torch.equal(flow.output_log_probs(10 * net_in).argmax(-1), x)
+    assert torch.equal(flow.output(10 * net_in).argmax(-1), x)
 
 
 def test_drawing_follows_the_output_distribution():

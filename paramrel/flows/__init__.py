@@ -3,6 +3,17 @@
 Flow time u runs in [0, 1]: u = 0 is the prior, u = 1 the data (the ParamReL paper counts t = 1000 (1 - u)).
 """
 
+from paramrel.flows._base import Flow, Output, hide
 from paramrel.flows.discrete import DiscreteFlow
+from paramrel.flows.gaussian import ContinuousFlow, DiscretisedFlow, GaussianFlow, Parametrisation
 
-__all__ = ["DiscreteFlow"]
+__all__ = [
+    "ContinuousFlow",
+    "DiscreteFlow",
+    "DiscretisedFlow",
+    "Flow",
+    "GaussianFlow",
+    "Output",
+    "Parametrisation",
+    "hide",
+]

@@ -1,0 +1,140 @@
+"""The flow seam: what methods, samplers and the likelihood ask of a Bayesian flow."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from paramrel.rng import Rng
+
+Output = Any
+"""Parameters of the output distribution p_O(. | theta, z, u): only the flow that made them reads them."""
+
+
+def expand(u: Tensor, like: Tensor) -> Tensor:
+    """(N,) to (N, 1, ..., 1) with the number of axes of ``like``."""
+    return u.reshape(-1, *[1] * (like.ndim - 1))
+
+
+class Flow(ABC):
+    """A Bayesian flow over N items of any shape (N, ...), usually images (N, C, H, W).
+
+    u in [0, 1] is flow time, (N,): 0 is the prior, 1 the data (the BFN paper's direction; ParamReL's step is
+    t = 1000 (1 - u)). ``x`` is data in the flow's own values (``to_flow``); ``state`` are the parameters theta of
+    the input distribution; losses are per element in nats, of the shape of x. Equation numbers are those of the
+    BFN paper, arXiv 2308.07037.
+
+    Every flow is also one and the same Gaussian channel: v = kappa(u) x + n with n ~ N(0, I), ``to_v`` and
+    ``from_v`` (x meaning the centred data of ``direction``). Sampling without noise is the probability-flow ODE
+    dv/dkappa = direction(output); v at kappa = 0 is the stochastic subcode.
+    """
+
+    @abstractmethod
+    def to_flow(self, images: Tensor) -> Tensor:
+        """Images in [0, 1] to the flow's values."""
+
+    @abstractmethod
+    def to_images(self, x: Tensor) -> Tensor:
+        """The flow's values to images in [0, 1]."""
+
+    @abstractmethod
+    def channels(self, n_colours: int) -> tuple[int, int, int]:
+        """Channels of ``network_input``, of ``decoder_input`` and of the decoder's output for ``n_colours``."""
+
+    @abstractmethod
+    def beta(self, u: Tensor) -> Tensor:
+        """Accumulated accuracy beta(u), beta(0) = 0."""
+
+    @abstractmethod
+    def alpha(self, i: int, n: int) -> float:
+        """Accuracy of step i = 1..n: beta(i/n) - beta((i-1)/n). The n of them sum to beta(1)."""
+
+    @abstractmethod
+    def prior(self, shape: tuple[int, ...], device: torch.device | None = None) -> Tensor:
+        """theta_0 for x of ``shape``: all zeros, so ``hide`` can make it from any state."""
+
+    @abstractmethod
+    def mean_state(self, x: Tensor, u: Tensor) -> Tensor:
+        """theta_u of x without noise."""
+
+    @abstractmethod
+    def sample(self, x: Tensor, u: Tensor, rng: Rng) -> Tensor:
+        """Draw theta_u ~ p_F(. | x; u)."""
+
+    @abstractmethod
+    def send(self, x: Tensor, alpha: Tensor | float, rng: Rng) -> Tensor:
+        """Draw y from the sender distribution of accuracy alpha (a number, or broadcastable against y)."""
+
+    @abstractmethod
+    def update(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> Tensor:
+        """Bayesian update of a state of accumulated accuracy ``beta`` by y of accuracy ``alpha``."""
+
+    @abstractmethod
+    def revert(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> Tensor:
+        """Inverse of ``update``: the state of accumulated accuracy ``beta`` before y arrived."""
+
+    @abstractmethod
+    def continue_path(self, state: Tensor, x: Tensor, u: Tensor, s: Tensor, rng: Rng) -> Tensor:
+        """Carry theta_u of x on to s >= u (both (N,)) by one sender sample of accuracy beta(s) - beta(u)."""
+
+    @abstractmethod
+    def network_input(self, state: Tensor) -> Tensor:
+        """What the encoder sees of a state."""
+
+    def decoder_input(self, state: Tensor, u: Tensor) -> Tensor:
+        """What the decoder sees of a state at u: the same, and what else helps it."""
+        return self.network_input(state)
+
+    @abstractmethod
+    def output(self, out: Tensor, state: Tensor, u: Tensor) -> Output:
+        """The network's output to the output distribution."""
+
+    @abstractmethod
+    def expectation(self, output: Output) -> Tensor:
+        """Mean image in [0, 1] of the output distribution."""
+
+    @abstractmethod
+    def mode(self, output: Output) -> Tensor:
+        """Most likely x of the output distribution."""
+
+    @abstractmethod
+    def draw(self, output: Output, rng: Rng) -> Tensor:
+        """Draw x ~ p_O."""
+
+    @abstractmethod
+    def loss(self, x: Tensor, output: Output, u: Tensor) -> Tensor:
+        """Continuous-time loss per element at u, nats: its mean over u ~ U(0, 1) is the bound's flow part."""
+
+    @abstractmethod
+    def n_step_loss(self, x: Tensor, output: Output, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
+        """n KL(sender || receiver) of step i = 1..n, nats per element; ``output`` is at u = (i - 1)/n.
+
+        Its mean over i is the n-step flow loss; n to infinity gives ``loss``. Flows without a closed form average
+        ``n_draws`` draws.
+        """
+
+    @abstractmethod
+    def reconstruction_nll(self, x: Tensor, output: Output) -> Tensor:
+        """-log p_O(x | theta_1), nats per element. Evaluated, never trained, as in BFN."""
+
+    def kappa(self, u: Tensor) -> Tensor:
+        """Signal to noise in v-space: sqrt(beta(u))."""
+        return self.beta(u).sqrt()
+
+    @abstractmethod
+    def to_v(self, state: Tensor, u: Tensor) -> Tensor:
+        """State at u > 0 to v."""
+
+    @abstractmethod
+    def from_v(self, v: Tensor, u: Tensor) -> Tensor:
+        """v at u to the state; any v at u = 0 gives the prior."""
+
+    @abstractmethod
+    def direction(self, output: Output) -> Tensor:
+        """xhat of the ODE dv/dkappa = xhat: expectation of the centred data, in the shape of v."""
+
+
+def hide(state: Tensor, hidden: Tensor) -> Tensor:
+    """The prior in place of the states of the items that are ``hidden``, bool (N,)."""
+    return torch.where(expand(hidden, state), 0.0, state)

@@ -1,0 +1,234 @@
+"""ParamReL: semantic codes inside a Bayesian flow network (arXiv 2405.15268, section 3), for any flow."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from paramrel.data import DataSet
+from paramrel.divergences import Kernel, kl_standard_normal, mmd, reparametrise
+from paramrel.flows import Flow, Output, hide
+from paramrel.method import Codes, LossTerms, Method, Nll, Swap
+from paramrel.networks import Encoder, UNet
+from paramrel.rng import Rng
+from paramrel.sampling import ancestral, integrate
+from paramrel.settings import Frozen, Network
+
+ZMode = Literal["once", "per_step", "self"]
+
+
+class ParamRelConfig(Frozen):
+    """Settings of ParamReL that do not depend on the flow."""
+
+    z_source: Literal["self", "ahead", "data"] = "ahead"
+    """Which theta_s the code in training comes from. self: s = u, as published; then z tells the decoder nothing
+    that theta_u does not, and the decoder ignores it. ahead (ours): s ~ U(u, 1). data: s = 1."""
+    path: Literal["independent", "joint"] = "independent"
+    """ahead and data: theta_s is a second flow sample of the same x, or continues the path of theta_u."""
+    encoder: Literal["progressive", "vanilla", "static"] = "progressive"
+    """progressive: u enters every block of the encoder (Fig. 8b). vanilla: not (Fig. 8a). static: not, and the
+    encoder sees x without noise, q(z | x), whatever ``z_source`` says: what InfoDiffusion does, a control."""
+    theta_dropout: float = Field(0.0, ge=0, le=1)
+    """Probability per image that the decoder sees the prior in place of theta_u (target and weight unchanged)."""
+    gamma: float = Field(1.0, ge=0, le=1)
+    """Mutual-information weight: the KL term has weight 1 - gamma (Eq. 6)."""
+    lambda_mmd: float = Field(0.1, ge=0)
+    """lambda: the MMD term has weight gamma + lambda - 1 (Eq. 6)."""
+    kernel: Kernel = "rbf"
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "self": {"z_source": "self"},
+    "self_dropout": {"z_source": "self", "theta_dropout": 0.3},
+    "ahead": {"z_source": "ahead", "theta_dropout": 0.2},
+}
+"""Rows of the benchmark: as published; published with theta dropout; ours."""
+
+
+class ParamRel(Method):
+    """Self-encoder q(z | theta_u, u) and parameter decoder psi(theta_u, z, u) over a Bayesian flow.
+
+    Optimised is (flow loss + (1 - gamma) KL)/D + (gamma + lambda - 1) MMD; reported are nats per image. Eqs. 3, 6
+    and 9 of the paper print wrong signs; these pull q(z) towards the prior.
+    """
+
+    source = "arXiv 2405.15268, section 3; look-ahead codes and theta dropout are ours"
+    Config: ClassVar[type[ParamRelConfig]]
+    variants = VARIANTS
+    usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
+
+    def __init__(self, data: DataSet, net: Network, config: ParamRelConfig) -> None:
+        super().__init__(data, net, config)
+        self.flow = self.make_flow(data, config)
+        self.encoder, self.decoder = self.make_networks(*self.flow.channels(data.shape[0]))
+
+    @abstractmethod
+    def make_flow(self, data: DataSet, config: ParamRelConfig) -> Flow:
+        """The flow over the data's values."""
+
+    def make_networks(self, n_seen: int, n_in: int, n_out: int) -> tuple[nn.Module, nn.Module]:
+        """Encoder(theta, u) -> (N, 2 d) of ``n_seen`` channels and decoder(theta, u, z) -> (N, n_out, H, W)."""
+        progressive = self.config.encoder == "progressive"
+        encoder = Encoder(n_seen, 2 * self.net.latent_dim, self.data.shape[1:], self.net, time=progressive)
+        return encoder, UNet(n_in, n_out, self.net)
+
+    def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
+        x = self.flow.to_flow(batch)
+        u = rng.stratified("u", len(x))
+        theta = self.flow.sample(x, u, rng.at("theta"))
+        # 1. the code, from theta_u itself or from further along the flow
+        mean, log_var = self._posterior(*self._source(x, theta, u, rng))
+        z = reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape)))
+        # 2. the flow loss, with theta hidden from the decoder for some images
+        hidden = rng.uniform("theta dropout", (len(x),)) < self.config.theta_dropout
+        flow = self._flow_loss(x, u, self._output(hide(theta, hidden), torch.where(hidden, 0.0, u), z))
+        # 3. the regulariser
+        kl = kl_standard_normal(mean, log_var).mean()
+        prior = rng.normal("prior", tuple(z.shape))
+        discrepancy = mmd(z, prior, self.config.kernel)
+        gamma, lambda_mmd = self.config.gamma, self.config.lambda_mmd
+        total = (flow.mean() + (1 - gamma) * kl) / self.data.n_dims + (gamma + lambda_mmd - 1) * discrepancy
+        reported = {"flow": flow.mean(), "kl": kl, "mmd": discrepancy}
+        # what the MMD reads when all codes are one, and when they are the prior's
+        reported["mmd_collapsed"] = mmd(torch.zeros_like(prior), prior, self.config.kernel)
+        reported["mmd_prior"] = mmd(rng.normal("prior again", tuple(z.shape)), prior, self.config.kernel)
+        return LossTerms(total, {name: value.detach() for name, value in reported.items()})
+
+    def encode(self, x: Tensor) -> Codes:
+        """z_sem: posterior at u = 1 with the noise-free flow mean."""
+        one = torch.ones(len(x), device=x.device)
+        return self._codes(self.flow.mean_state(self.flow.to_flow(x), one), one)
+
+    def encode_at(self, x: Tensor, s: float, rng: Rng) -> Codes:
+        """z_s: posterior at one flow sample theta_s (the noise-free mean would show all of x at any s > 0)."""
+        if s >= 1:
+            return self.encode(x)
+        u = torch.full((len(x),), s, device=x.device)
+        return self._codes(self.flow.sample(self.flow.to_flow(x), u, rng.at("theta_s")), u)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """One step from z alone: expectation of p_O at u = 0, where theta is the prior."""
+        zero = torch.zeros(len(z), device=z.device)
+        return self.flow.expectation(self._output(self._prior(len(z), z.device), zero, z))
+
+    def reconstruct(self, x: Tensor, z: Tensor) -> Tensor:
+        """p_O at u = 1 from the noise-free theta_1 of x, with z: near-exact for any z, which says nothing of z."""
+        one = torch.ones(len(x), device=x.device)
+        return self.flow.expectation(self._output(self.flow.mean_state(self.flow.to_flow(x), one), one, z))
+
+    def invert(self, x: Tensor, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
+        """v at u = 0 by the probability-flow ODE backwards (Heun), z fixed.
+
+        The way starts from the noise-free theta_1 of x plus one N(0, I) draw in v, without which the subcode of
+        quantised data is not Gaussian. Eq. 5 of the paper loses x or leaks it; this stands in its place.
+        """
+        one = torch.ones(len(x), device=x.device)
+        v = self.flow.to_v(self.flow.mean_state(self.flow.to_flow(x), one), one)
+        v = v + rng.normal("v", tuple(v.shape))
+        return integrate(self.flow, self._output, v, z, 1.0, 0.0, n_steps)
+
+    def render(self, z: Tensor, subcode: Tensor, n_steps: int) -> Tensor:
+        """The ODE forwards, then the mode of p_O at u = 1."""
+        v = integrate(self.flow, self._output, subcode, z, 0.0, 1.0, n_steps)
+        one = torch.ones(len(z), device=z.device)
+        return self.flow.to_images(self.flow.mode(self._output(self.flow.from_v(v, one), one, z)))
+
+    def paths(self, x: Tensor, n_steps: int, rng: Rng) -> Tensor:
+        """By n_steps Bayesian updates with sender samples of x."""
+        x = self.flow.to_flow(x)
+        state = self._prior(len(x), rng.device)
+        seen = [self.flow.network_input(state)]
+        for i in range(n_steps):
+            u, s = (torch.full((len(x),), j / n_steps, device=rng.device) for j in (i, i + 1))
+            state = self.flow.continue_path(state, x, u, s, rng.at(i))
+            seen.append(self.flow.network_input(state))
+        return torch.stack(seen)
+
+    @property
+    def subcode_shape(self) -> tuple[int, ...]:
+        one = torch.ones(1)
+        return tuple(self.flow.to_v(self._prior(1, one.device), one).shape[1:])
+
+    def generate(self, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
+        return ancestral(self.flow, self._output, lambda *_: z, (len(z), *self.data.shape), rng, n_steps)
+
+    def sample(self, n: int, rng: Rng, n_steps: int, z_mode: ZMode = "once") -> Tensor:
+        """Ancestral samples (Eq. 4). z ~ N(0, I) once per image and kept, anew at every step (the literal Eq. 4),
+        or, after the first step, encoded from the theta of the step (self)."""
+        shape = (n, self.net.latent_dim)
+
+        def codes(i: int, theta: Tensor, u: Tensor) -> Tensor:
+            if z_mode == "self" and i:
+                mean, log_var = self._posterior(theta, u)
+                return reparametrise(mean, log_var, rng.normal(f"z {i}", shape))
+            return rng.normal(f"z {i}" if z_mode == "per_step" else "z", shape)
+
+        return ancestral(self.flow, self._output, codes, (n, *self.data.shape), rng, n_steps)
+
+    def nll(self, x: Tensor, rng: Rng) -> Nll:
+        """Continuous-time flow loss (one stratified time per image) plus reconstruction at u = 1.
+
+        self: z_u is internal noise of the receiver, redrawn at each u, and by Jensen's inequality the bound needs
+        no KL. Otherwise one z ~ q(z | x) serves all u and its KL to the prior is part of the bound.
+        """
+        x = self.flow.to_flow(x)
+        u, one = rng.stratified("u", len(x)), torch.ones(len(x), device=x.device)
+        theta_u, theta_1 = self.flow.sample(x, u, rng.at("theta")), self.flow.sample(x, one, rng.at("theta 1"))
+        # q(z | x) averages over a theta_1 of its own: given x, the code is independent of the flow it decodes
+        static = self.config.encoder == "static"
+        theta_z = self.flow.mean_state(x, one) if static else self.flow.sample(x, one, rng.at("theta of z"))
+        mean, log_var = self._posterior(theta_z, one)
+        z_1 = reparametrise(mean, log_var, rng.normal("z 1", tuple(mean.shape)))
+        if self.config.z_source == "self" and not static:
+            z_u = reparametrise(*self._posterior(theta_u, u), rng.normal("z", tuple(mean.shape)))
+            kl = torch.zeros(len(x), device=x.device)
+        else:
+            z_u, kl = z_1, kl_standard_normal(mean, log_var)
+        reconstruction = self.flow.reconstruction_nll(x, self._output(theta_1, one, z_1)).flatten(1).sum(1)
+        return Nll(self._flow_loss(x, u, self._output(theta_u, u, z_u)) + reconstruction, kl)
+
+    def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
+        """Flow loss at fixed u, with codes from the source that training used."""
+        x, losses = self.flow.to_flow(x), {}
+        for time in self.usage_times:
+            at = rng.at(f"u={time}")
+            u = torch.full((len(x),), time, device=x.device)
+            theta = self.flow.sample(x, u, at.at("theta"))
+            mean, log_var = self._posterior(*self._source(x, theta, u, at))
+            z = reparametrise(mean, log_var, at.normal("z", tuple(mean.shape)))
+            losses[f"u={time}"] = self._flow_loss(x, u, self._output(theta, u, swap(z)))
+        return losses
+
+    def _source(self, x: Tensor, theta: Tensor, u: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
+        """theta_s and s that the code is read from."""
+        if self.config.encoder == "static":
+            return self.flow.mean_state(x, torch.ones_like(u)), torch.ones_like(u)
+        if self.config.z_source == "self":
+            return theta, u
+        s = torch.ones_like(u)
+        if self.config.z_source == "ahead":
+            s = u + (1 - u) * rng.uniform("s", (len(u),))
+        if self.config.path == "joint":
+            return self.flow.continue_path(theta, x, u, s, rng.at("ahead")), s
+        return self.flow.sample(x, s, rng.at("ahead")), s
+
+    def _prior(self, n: int, device: torch.device) -> Tensor:
+        return self.flow.prior((n, *self.data.shape), device)
+
+    def _posterior(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z | theta_u, u), each (N, d)."""
+        return self.encoder(self.flow.network_input(theta), u).float().chunk(2, 1)
+
+    def _codes(self, theta: Tensor, u: Tensor) -> Codes:
+        mean, log_var = self._posterior(theta, u)
+        return Codes(mean, (log_var / 2).exp())
+
+    def _output(self, theta: Tensor, u: Tensor, z: Tensor) -> Output:
+        """p_O(. | theta, u, z)."""
+        return self.flow.output(self.decoder(self.flow.decoder_input(theta, u), u, z), theta, u)
+
+    def _flow_loss(self, x: Tensor, u: Tensor, output: Output) -> Tensor:
+        """Nats per image, (N,)."""
+        return self.flow.loss(x, output, u).flatten(1).sum(1)

@@ -1,0 +1,21 @@
+"""ParamReL over the discretised flow (the rows that Table 3 of the paper marks c)."""
+
+from paramrel.data import DataSet
+from paramrel.flows import DiscretisedFlow
+from paramrel.methods.paramrel_c import GaussianConfig, ParamRelC
+
+
+class ParamRelDiscretised(ParamRelC):
+    """Output: a Normal per pixel, put into the data's K bins."""
+
+    name = "paramrel_discretised"
+    title = "ParamReL (discretised)"
+
+    @classmethod
+    def skip(cls, data: DataSet) -> str | None:
+        if data.kind == "discretised":
+            return None
+        return super().skip(data) or "its grey values are no bins of [0, 1]: paramrel_c"
+
+    def make_flow(self, data: DataSet, config: GaussianConfig) -> DiscretisedFlow:
+        return DiscretisedFlow(config.sigma(data.bins), tuple(data.centres.tolist()), config.parametrisation)
