@@ -2,22 +2,22 @@
 # that they are there. Nothing is downloaded here: that is `paramrel data prepare NAME`.
 
 
-def prepared(wildcards):
-    """The card of a cell's data set, whatever its age; nothing for sets that need no preparation."""
-    name = PLAN.cells[wildcards.cell].dataset
-    return ancient(PLAN.card(name)) if name in PLAN.prepared else []
+localrules:
+    every_data_set,
+
+
+rule every_data_set:
+    input:
+        [PLAN.card(name) for name in PLAN.prepared],
 
 
 rule data:
     output:
-        f"{PLAN.state}/data/{{dataset}}-v{{version}}.json",
+        f"{STATE}/data/{{dataset}}-v{{version}}.json",
     log:
         "logs/data/{dataset}-v{version}.log",
     benchmark:
         "logs/benchmark/data/{dataset}-v{version}.tsv"
-    wildcard_constraints:
-        dataset=r"\w+",
-        version=r"\d+",
     threads: 1
     resources:
         gpu=0,
