@@ -8,8 +8,9 @@ CORES ?= all
 export PATH := $(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup quickstart test test-slow check clean
+.PHONY: setup quickstart test test-slow test-slurm check clean
 
+# Compiled once: every job starts Python and torch anew, which takes twice as long where nothing may be cached.
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml uv.lock requirements-uv.txt
@@ -18,7 +19,7 @@ setup: .venv/.ready
 	@echo "Setting up .venv from the lock (torch is large; a minute or two) ..."
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-	UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --python $(PYTHON)
+	UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 quickstart: setup
@@ -34,10 +35,15 @@ test: setup
 test-slow: setup
 	python -m pytest -m slow
 
+# The graph on a real Slurm, which the test installs (Debian, root), starts and stops.
+test-slurm: setup
+	python -m pytest -m slurm -rs
+
 check: setup
 	ruff check .
 	ruff format --check .
 	snakemake --lint
+	.uv/bin/uv tool run --quiet snakefmt@2.1.0 --check Snakefile workflow/rules
 
 clean:
 	rm -rf runs state logs .snakemake

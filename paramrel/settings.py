@@ -81,3 +81,5 @@ class Runtime(Frozen):
     """Steps between checkpoints."""
     log_every: int = Field(50, ge=1)
     """Steps between lines of metrics.jsonl."""
+    trainings_per_gpu: int = Field(1, ge=1)
+    """Jobs that share a GPU of this machine, where one alone does not fill it."""

@@ -1,7 +1,5 @@
 """Cells: one training each (data set x method x variant x seed), and where its files lie."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +11,7 @@ from paramrel.errors import UserError, unknown
 from paramrel.method import Method, method, methods
 from paramrel.settings import Frozen, Network, Train
 from suite.config import Override, Preset, build, merge, method_config, training
+from suite.hashing import short_hash
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,6 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.method}-{self.variant}/seed{self.seed}"
-
-
-def short_hash(value: Any) -> str:
-    """sha256 of canonical JSON, ten digits."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
 
 
 @cache

@@ -1,6 +1,7 @@
 """The command line: each command does one thing that a rule of the workflow calls by ``shell:``."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,7 @@ Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the prese
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of trained models and codes.")]
 State = Annotated[Path, typer.Option("--state", help="Folder of training checkpoints, for resuming.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of tables and figures.")]
+Stamp = Annotated[Path | None, typer.Option("--stamp", help="Also record the hashes of what was made in this file.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
 
 
@@ -67,17 +69,23 @@ def train(
     from paramrel.data import dataset as data_set
     from paramrel.files import check_writable
     from paramrel.training import train as train_method
+    from suite.locks import hold, take_gpu
     from suite.provenance import write_run
 
     run = runs / cell.path
-    data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now
-    for folder in (run, state / cell.path):
-        check_writable(folder)
-    seconds = train_method(
-        cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path
-    )  # fmt: skip
-    write_run(run, cell, chosen.runtime, data_sha256, seconds)
-    shutil.rmtree(state / cell.path, ignore_errors=True)
+    with hold(state, run / "run.json") as waited:
+        if waited and (run / "run.json").exists():
+            print(f"trained {cell} meanwhile, in another process: {run}")
+            return
+        data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now
+        for folder in (run, state / cell.path):
+            check_writable(folder)
+        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        seconds = train_method(
+            cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path
+        )  # fmt: skip
+        write_run(run, cell, chosen.runtime, data_sha256, seconds)
+        shutil.rmtree(state / cell.path, ignore_errors=True)
     print(f"trained {cell} in {seconds:.0f} s: {run}")
 
 
@@ -85,7 +93,7 @@ def train(
 @one_line_errors
 def encode(
     dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
-    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), dry_run: DryRun = False,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Write a trained cell's codes, reconstructions, generated images and losses as one .npz file."""
     from suite.names import codes_name
@@ -98,8 +106,11 @@ def encode(
     if not (run / "model.safetensors").exists():
         raise UserError(f"{cell} is not trained ({run}/model.safetensors is missing): run paramrel train first")
     from suite.encode import encode as encode_cell
+    from suite.locks import hold, take_gpu
 
-    print(encode_cell(cell, chosen.evaluate, chosen.runtime, run))
+    with hold(state, run / codes_name(chosen.evaluate)):
+        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        print(encode_cell(cell, chosen.evaluate, chosen.runtime, run))
 
 
 @app.command()
@@ -121,14 +132,17 @@ def evaluate(
     shuffle_labels: Annotated[
         bool, typer.Option("--shuffle-labels", help="The control: metrics that read labels, on shuffled ones.")
     ] = False,
+    state: Annotated[Path | None, typer.Option("--state", help="Folder of locks, for `paramrel status`.")] = None,
 ) -> None:
     """Measure codes, anybody's: no model is needed. `paramrel list metrics` shows them."""
-    from suite.evaluate import evaluate_to, parse_options
+    from contextlib import nullcontext
 
-    given = parse_options(option or ())
-    rows = evaluate_to(codes, tuple(metric or ()), seed, out, given=given, jobs=jobs or 1, shuffled=shuffle_labels)[
-        "rows"
-    ]
+    from suite.evaluate import evaluate_to, parse_options
+    from suite.locks import hold
+
+    names, given = tuple(metric or ()), parse_options(option or ())
+    with hold(state, out) if state else nullcontext():
+        rows = evaluate_to(codes, names, seed, out, given=given, jobs=jobs or 1, shuffled=shuffle_labels)["rows"]
     shown = [row for row in rows if metric or row["value"] is not None]
     for row in shown:
         value = "–" if row["value"] is None else f"{row['value']:.4f}"
@@ -143,29 +157,38 @@ def evaluate(
 def figures(
     preset: PresetName = None, only: Annotated[list[str] | None, typer.Option("--only", help="Figure, repeatable.")] = None,
     config: Config = Path("params.yaml"), runs: Runs = Path("runs"), results: Results = Path("results"),
+    stamp: Stamp = None,
 ) -> None:  # fmt: skip
     """Draw the figures of a preset from its cells' arrays."""
     from paramrel.errors import unknown
     from suite.figures import FIGURES, save
+    from suite.plan import write_stamp
 
     name, chosen = _preset(config, preset)
+    made = []
     for figure in only or FIGURES:
         if figure not in FIGURES:
             raise unknown("figure", figure, FIGURES)
-        save(FIGURES[figure](chosen, runs), results / name / "figures" / figure)
-        print(results / name / "figures" / f"{figure}.png")
+        stem = results / name / "figures" / figure
+        save(FIGURES[figure](chosen, runs), stem)
+        made += [f"{stem}.{suffix}" for suffix in ("png", "pdf")]
+        print(f"{stem}.png")
+    if stamp:
+        write_stamp(stamp, made)
 
 
 @app.command()
 @one_line_errors
 def table(
     preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
-    results: Results = Path("results"),
+    results: Results = Path("results"), stamp: Stamp = None,
 ) -> None:  # fmt: skip
     """Collect the rows of a preset and write its tables; print Table 2."""
     from paramrel.files import write_text
     from suite.cells import skipped
+    from suite.plan import table_files, write_stamp
     from suite.rows import collect, read_rows, write_rows
+    from suite.summary import write_summary
     from suite.tables import table2, usage_table, write_table
 
     name, chosen = _preset(config, preset)
@@ -177,6 +200,9 @@ def table(
     caption = f"Table 2: linear probes of the codes (preset {name})"
     write_table(*table2(written), caption, folder / "table2")
     write_table(*usage_table(written), f"Latent usage (preset {name})", folder / "latent_usage")
+    write_summary(chosen, written, runs, folder)
+    if stamp:
+        write_stamp(stamp, table_files(f"{folder}"))
     print((folder / "table2.md").read_text())
     print((folder / "latent_usage.md").read_text())
     for data, method, reason in skipped(chosen):
@@ -211,6 +237,66 @@ def list_members(what: Annotated[str, typer.Argument(help="methods, datasets or 
             )  # fmt: skip
     else:
         raise unknown("list", what, ("methods", "datasets", "metrics"))
+
+
+@app.command()
+@one_line_errors
+def status(
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    failed: Annotated[bool, typer.Option("--failed", help="Only what failed, with logs.")] = False,
+    json_too: Annotated[bool, typer.Option("--json", help="Every job, for other programs.")] = False,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, help="Jobs at a time, for the expected time.")] = os.cpu_count() or 1,
+    snakemake_log: Annotated[Path | None, typer.Option("--snakemake-log", help="Also what this log calls failed.")] = None,
+) -> None:  # fmt: skip
+    """Print what is done, running, failed and missing of a preset; also while Snakemake runs."""
+    from suite.plan import Plan
+    from suite.status import as_json, jobs, other_failures, show
+
+    overlay = {"params": str(config)} | ({"preset": preset} if preset else {})
+    plan = Plan.read(overlay, runs=str(runs), state=str(state))
+    if json_too:
+        _print_json(as_json(plan, jobs(plan)))
+        return
+    print(show(plan, at_once, failed))
+    others = other_failures(snakemake_log) if snakemake_log else []
+    if others:
+        print("\n".join(["Also failed:", *others]))
+
+
+@app.command()
+@one_line_errors
+def trace(
+    table: Annotated[str, typer.Argument(help="A table: results/quick/table2.csv, or table2.")],
+    row: Annotated[str, typer.Argument(help="Row label, e.g. 'ParamReL_d (ahead)'.")],
+    column: Annotated[str, typer.Argument(help="Column heading, or enough of it.")],
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
+    results: Results = Path("results"),
+) -> None:  # fmt: skip
+    """Print where a number of a table comes from: rows, files, configuration, code, data, machine."""
+    from suite.trace import trace as trace_cell
+
+    path = Path(table)
+    if path.suffix == "":
+        path = results / _preset(config, preset)[0] / f"{table}.csv"
+    print(trace_cell(path.with_suffix(".csv"), row, column, runs))
+
+
+@app.command()
+@one_line_errors
+def prune(
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; otherwise they are only listed.")] = False,
+) -> None:  # fmt: skip
+    """List or delete trained cells and evaluations that no preset of the parameter file uses any more."""
+    from suite.config import load
+    from suite.prune import remove, size_mib, stale
+
+    found = stale(load(config), str(config), runs, state)
+    for path in found:
+        print(path)
+    print(f"{len(found)} stale, {size_mib(found):.1f} MiB" + ("" if yes or not found else ": --yes deletes them"))
+    if yes:
+        remove(found)
 
 
 @app.command("check-config")

@@ -1,8 +1,8 @@
 """Names of a cell's evaluation files; each changes with what the file depends on."""
 
 from metrics import metrics, options_of
-from suite.cells import short_hash
 from suite.config import Evaluate
+from suite.hashing import short_hash
 
 ENCODE_VERSION = 3
 """Raise it when the same weights would give other arrays."""

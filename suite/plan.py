@@ -1,46 +1,85 @@
-"""What the workflow builds its graph from: the checked configuration and the names of all files."""
+"""What the workflow builds its graph from: the checked configuration and the names of all files.
 
+Nothing heavy is imported here before it is needed: a job on a cluster parses the Snakefile again, and takes the plan
+that the first Snakemake wrote down.
+"""
+
+import hashlib
 import json
-from dataclasses import dataclass
+import shlex
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from paramrel.data import dataset
 from paramrel.errors import unknown
 from paramrel.files import check_writable, write_json
-from suite.cells import Cell, cells, controls, short_hash
-from suite.config import Params, Preset, load, merge, parse, resolve
-from suite.names import codes_name, control_name, metric_names, metrics_name
+from suite.hashing import short_hash
 from suite.results import FIGURE_NAMES, RESULTS_VERSION
 
 TABLE_STEMS = ("table2", "latent_usage")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A preset of a parameter file, below the folders of one benchmark."""
+class PlannedCell:
+    """A cell, as far as the graph needs to know it."""
 
-    config: Path
+    dataset: str
+    method: str
+    variant: str
+    seed: int
+    path: str
+    """Where its files lie below ``runs/`` and ``state/``: ends with the hash of the resolved configuration."""
+    trained: bool
+    """False for closed-form and untrained methods, which take seconds."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A preset of a parameter file, below the folders of one benchmark. Plain values only, so that it is also a file."""
+
+    config: str
     """The parameter file that every command of the graph is given."""
-    params: Params
     name: str
     """Name of the preset."""
-    preset: Preset
+    cells: dict[str, PlannedCell]
+    """Every cell by its path."""
+    codes: str
+    """Name of a cell's file of codes."""
+    metrics: str
+    """Name of a cell's file of metrics."""
+    control: str
+    """Name of a cell's file of metrics on shuffled labels."""
+    controlled: list[str]
+    """Paths of the cells that have one."""
+    metric_arguments: str
+    """The preset's metrics and their options as ``paramrel evaluate`` takes them."""
+    probe_seed: int
+    threads: int
+    device: str
+    n_gpus: int
+    """GPUs of the machine that made the plan."""
+    trainings_per_gpu: int
+    data_versions: dict[str, int] = field(default_factory=dict)
+    """Version of every data set that is prepared once before the trainings."""
+    steps: dict[str, int] = field(default_factory=dict)
+    """Training steps of every trained cell, by its path."""
     runs: str = "runs"
     state: str = "state"
     results: str = "results"
 
     @classmethod
-    def read(cls, overlay: dict[str, Any]) -> "Plan":
+    def read(cls, overlay: dict[str, Any], **folders: str) -> "Plan":
         """From Snakemake's ``config``: ``params`` names the file, ``preset`` the preset.
 
         Other keys (from --configfile) are merged on top and the result is written out, so that any command of the
-        graph can be copied and run by hand. Raises ``UserError`` for a bad configuration, missing data or a
+        graph can be copied and run by hand. ``folders`` replace runs, state and results. Raises ``UserError`` for a bad configuration, missing data or a
         results folder that cannot be written.
         """
+        import yaml
+
+        from suite.config import load, merge, parse, resolve
+
         written = Path(overlay.get("params", "params.yaml"))
         params = load(written)
         extra = {key: value for key, value in overlay.items() if key not in ("preset", "params")}
@@ -53,42 +92,63 @@ class Plan:
         name = overlay.get("preset", params.preset)
         if name not in params.presets:
             raise unknown("preset", name, params.presets)
-        plan = cls(written, params, name, resolve(params, name, str(written)))
-        plan.cells  # missing data are an error now, not in an hour  # noqa: B018
+        plan = cls._of(str(written), name, resolve(params, name, str(written)), folders)
         check_writable(Path(plan.results) / name)
         return plan
 
-    @cached_property
-    def cells(self) -> dict[str, Cell]:
-        """Every cell by its path."""
-        return {cell.path: cell for cell in cells(self.preset)}
+    @classmethod
+    def _of(cls, config: str, name: str, preset: Any, folders: dict[str, str]) -> "Plan":
+        import torch
 
-    @property
-    def codes(self) -> str:
-        return codes_name(self.preset.evaluate)
+        from paramrel.data import dataset
+        from paramrel.method import method
+        from suite.cells import cells, controls  # missing data are an error now, not in an hour
+        from suite.names import codes_name, control_name, metrics_name
 
-    @property
-    def metrics(self) -> str:
-        return metrics_name(self.preset.evaluate)
+        wanted = cells(preset)
+        planned = {
+            cell.path: PlannedCell(
+                cell.dataset, cell.method, cell.variant, cell.seed, cell.path, method(cell.method).trained
+            )
+            for cell in wanted
+        }
+        return cls(
+            config=config,
+            name=name,
+            cells=planned,
+            codes=codes_name(preset.evaluate),
+            metrics=metrics_name(preset.evaluate),
+            control=control_name(preset.evaluate),
+            controlled=[cell.path for cell in controls(preset)],
+            metric_arguments=metric_arguments(preset.evaluate),
+            probe_seed=preset.evaluate.probe_seed,
+            threads=preset.runtime.threads,
+            device=preset.runtime.device,
+            n_gpus=torch.cuda.device_count(),
+            trainings_per_gpu=preset.runtime.trainings_per_gpu,
+            data_versions={name: dataset(name).version for name in preset.datasets if dataset(name).prepared_once},
+            steps={cell.path: cell.train.steps for cell in wanted if method(cell.method).trained},
+            **folders,
+        )
 
-    @property
-    def metric_names(self) -> tuple[str, ...]:
-        return metric_names(self.preset.evaluate)
+    @classmethod
+    def recall(cls, overlay: dict[str, Any]) -> "Plan":
+        """What ``remember`` wrote for the same configuration; where there is none, ``read``."""
+        try:
+            known = json.loads(cls._memory(overlay).read_text())
+        except (OSError, ValueError):
+            return cls.read(overlay)
+        cells = {path: PlannedCell(**cell) for path, cell in known.pop("cells").items()}
+        return cls(cells=cells, **known)
 
-    @property
-    def control(self) -> str:
-        return control_name(self.preset.evaluate)
+    def remember(self, overlay: dict[str, Any]) -> None:
+        """Write the plan down for the jobs of this run."""
+        write_json(self._memory(overlay), asdict(self))
 
-    @property
-    def metric_arguments(self) -> str:
-        """The preset's metrics and their options as ``paramrel evaluate`` takes them."""
-        names = [f"--metric {name}" for name in self.metric_names]
-        options = [
-            f"--option {family}.{key}={json.dumps(value)}"
-            for family, settings in self.preset.evaluate.options.items()
-            for key, value in settings.items()
-        ]
-        return " ".join(names + options)
+    @staticmethod
+    def _memory(overlay: dict[str, Any]) -> Path:
+        text = Path(overlay.get("params", "params.yaml")).read_text()
+        return Path("state/plans") / f"{short_hash([overlay, text])}.json"
 
     @cached_property
     def built(self) -> str:
@@ -100,28 +160,17 @@ class Plan:
         """
         return f"{self.state}/built/{self.name}-{short_hash([sorted(self.cells), self.metrics, RESULTS_VERSION])}"
 
-    def card(self, name: str) -> str:
-        """The card of a prepared data set, copied to where the graph can see it."""
-        return f"{self.state}/data/{name}-v{dataset(name).version}.json"
-
-    @property
-    def prepared(self) -> list[str]:
-        """Data sets of the preset that are prepared once before the trainings."""
-        return [name for name in self.preset.datasets if dataset(name).prepared_once]
-
     def every(self, name: str) -> list[str]:
         """A file of every cell."""
         return [f"{self.runs}/{cell}/{name}" for cell in self.cells]
 
     def controls(self) -> list[str]:
         """Files of metrics on shuffled labels."""
-        return [f"{self.runs}/{cell.path}/{self.control}" for cell in controls(self.preset)]
+        return [f"{self.runs}/{cell}/{self.control}" for cell in self.controlled]
 
     def tables(self) -> list[str]:
         """Files of the tables."""
-        folder = f"{self.results}/{self.name}"
-        files = [f"{folder}/{stem}.{suffix}" for stem in TABLE_STEMS for suffix in ("csv", "md", "tex")]
-        return [f"{folder}/rows.csv", f"{folder}/runs.csv", *files]
+        return table_files(f"{self.results}/{self.name}")
 
     def figure(self, name: str) -> list[str]:
         """Files of one figure."""
@@ -131,7 +180,67 @@ class Plan:
         """Stamp of the tables ("tables") or of a figure."""
         return f"{self.built}/{name}"
 
+    def stamped(self) -> dict[str, list[str]]:
+        """What each stamp stands for."""
+        return {self.stamp("tables"): self.tables()} | {self.stamp(name): self.figure(name) for name in FIGURE_NAMES}
+
+    @property
+    def prepared(self) -> list[str]:
+        """Data sets that are prepared once before the trainings."""
+        return list(self.data_versions)
+
+    def card(self, name: str) -> str:
+        """The card of a prepared data set, copied to where the graph can see it."""
+        return f"{self.state}/data/{name}-v{self.data_versions[name]}.json"
+
     def targets(self) -> list[str]:
         """Everything that a run of the preset makes."""
-        figures = [path for name in FIGURE_NAMES for path in self.figure(name)]
-        return self.tables() + figures + [self.stamp(name) for name in ("tables", *FIGURE_NAMES)]
+        return [path for stamp, files in self.stamped().items() for path in (stamp, *files)]
+
+    def false_stamps(self) -> list[str]:
+        """Stamps whose files are no longer what was stamped: tables of another configuration, edited ones, or a
+        checkout of another revision, none of which may be taken for the results of this one."""
+        return [stamp for stamp, files in self.stamped().items() if Path(stamp).exists() and not _holds(stamp, files)]
+
+    def drop_false_stamps(self) -> list[str]:
+        """Remove the false stamps, so that the results are made anew; returns them."""
+        false = self.false_stamps()
+        for stamp in false:
+            Path(stamp).unlink()
+        return false
+
+
+def metric_arguments(evaluate: Any) -> str:
+    """A preset's metrics and their options, as words of a shell."""
+    from suite.names import metric_names
+
+    names = [f"--metric {name}" for name in metric_names(evaluate)]
+    options = [
+        "--option " + shlex.quote(f"{family}.{key}={json.dumps(value)}")
+        for family, settings in evaluate.options.items()
+        for key, value in settings.items()
+    ]
+    return " ".join(names + options)
+
+
+def table_files(folder: str) -> list[str]:
+    """Files that ``paramrel table`` writes into a preset's folder of results."""
+    files = [f"{stem}.{suffix}" for stem in TABLE_STEMS for suffix in ("csv", "md", "tex")]
+    return [f"{folder}/{name}" for name in ("rows.csv", "runs.csv", "metrics.json", "curves.csv", *files)]
+
+
+def write_stamp(stamp: Path, files: list[str]) -> None:
+    """Record the hashes of finished results."""
+    write_json(stamp, {path: _sha256(path) for path in files})
+
+
+def _holds(stamp: str, files: list[str]) -> bool:
+    try:
+        recorded = json.loads(Path(stamp).read_text())
+        return recorded == {path: _sha256(path) for path in files}
+    except (OSError, ValueError):
+        return False
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

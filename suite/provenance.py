@@ -35,6 +35,7 @@ def write_run(run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds
         "libraries": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
         "seconds": round(seconds, 1),
         "peak_memory_mib": peak_memory_mib(),
+        "peak_gpu_memory_mib": peak_gpu_memory_mib(),
     })  # fmt: skip
 
 
@@ -85,3 +86,8 @@ def processor() -> str:
 def peak_memory_mib() -> int:
     """Largest resident set of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def peak_gpu_memory_mib() -> int | None:
+    """Most memory that torch's tensors took on the GPU, in MiB; None without a GPU."""
+    return torch.cuda.max_memory_allocated() // (1 << 20) if torch.cuda.is_available() else None

@@ -56,9 +56,7 @@ def _samples(c: Context) -> dict[str, Tensor]:
 
 def _conditional(c: Context) -> dict[str, Tensor]:
     x, rng = c.x[:2], c.rng.at("conditional")
-    return {
-        f"fixed_{part}": uses.conditional(c.method, x, part, N_DRAWS, rng, c.n_steps) for part in ("z", "subcode")
-    }
+    return {f"fixed_{part}": uses.conditional(c.method, x, part, N_DRAWS, rng, c.n_steps) for part in ("z", "subcode")}
 
 
 def _reconstruction(c: Context) -> dict[str, Tensor]:

@@ -1,15 +1,22 @@
 """What the workflow builds its graph from."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import yaml
 
 from paramrel.errors import UserError
+from paramrel.files import write_text
+from suite.cells import cells
 from suite.cli import train
+from suite.config import load, resolve
 from suite.encode import encode
 from suite.evaluate import evaluate_to
 from suite.figures import FIGURES, save
-from suite.plan import Plan
+from suite.names import metric_names
+from suite.plan import Plan, write_stamp
+from suite.prune import remove, stale
 from suite.results import FIGURE_NAMES
 from suite.rows import collect
 from suite.tables import table2, usage_table
@@ -27,9 +34,48 @@ def here(tmp_path, monkeypatch):
 def test_an_overlay_is_merged_key_by_key_and_written_out(here):
     plain = Plan.read({})
     merged = Plan.read({"presets": {"tiny": {"seeds": [7], "train": {"steps": 3}}}})
-    assert merged.preset.seeds == (7,) and merged.preset.train.steps == 3
-    assert merged.preset.network == plain.preset.network and merged.preset.train.batch_size == 16
-    assert merged.config.exists() and plain.config.name == "params.yaml"
+    assert {cell.seed for cell in merged.cells.values()} == {7} and set(merged.steps.values()) == {3}
+    assert {cell.method for cell in merged.cells.values()} == {cell.method for cell in plain.cells.values()}
+    assert Path(merged.config).exists() and plain.config == "params.yaml"
+    written = resolve(load(Path(merged.config)), "tiny")
+    assert written.train.batch_size == 16 and written.network == resolve(load(Path("params.yaml")), "tiny").network
+
+
+def test_a_job_of_a_cluster_takes_the_plan_that_was_written_down(here, monkeypatch):
+    plan = Plan.read({})
+    plan.remember({})
+    monkeypatch.setattr(Plan, "read", lambda *_: pytest.fail("it was planned again"))
+    assert Plan.recall({}) == plan
+
+
+def test_results_that_are_not_what_was_stamped_are_made_anew(here):
+    plan = Plan.read({})
+    stamp, files = plan.stamp("samples"), plan.figure("samples")
+    for path in files:
+        write_text(Path(path), "drawn")
+    write_stamp(Path(stamp), files)
+    assert plan.false_stamps() == []
+    write_text(Path(files[0]), "drawn by another configuration")
+    assert plan.drop_false_stamps() == [stamp] and not Path(stamp).exists()
+
+
+def test_only_what_no_preset_wants_is_stale(here):
+    plan = Plan.read({})
+    kept, gone = next(iter(plan.cells)), "digits_binarized/vae-default/seed0-0123456789"
+    for path in (
+        f"runs/{kept}/{plan.codes}",
+        f"runs/{kept}/run.json",
+        f"runs/{kept}/codes-old.npz",
+        f"runs/{gone}/run.json",
+    ):
+        write_text(Path(path), "")
+    write_text(Path("runs/no_such_data/vae-default/seed0-0123456789/run.json"), "")
+    found = stale(load(Path("params.yaml")), "params.yaml", Path("runs"), Path("state"))
+    assert {str(path) for path in found} == {
+        f"runs/{kept}/codes-old.npz", f"runs/{gone}", "runs/no_such_data/vae-default/seed0-0123456789"
+    }  # fmt: skip
+    remove(found)
+    assert not Path("runs/no_such_data").exists() and Path(f"runs/{kept}/run.json").exists()
 
 
 @pytest.mark.parametrize("overlay", [{"presets": 5}, {"presets": {"tiny": 5}}, {"nonsense": 1}, {"preset": "tini"}])
@@ -48,18 +94,19 @@ def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figu
     preset = TINY_PRESET | {"datasets": ["digits"], "seeds": [0]}
     (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
     plan = Plan.read({})
-    for cell in plan.cells.values():
+    chosen = resolve(load(here / "params.yaml"), "tiny")
+    for cell in cells(chosen):
         train(cell.dataset, cell.method, cell.variant, cell.seed)
         run = here / "runs" / cell.path
-        codes = encode(cell, plan.preset.evaluate, plan.preset.runtime, run)
-        evaluate_to(codes, plan.metric_names, 0, run / plan.metrics)
+        codes = encode(cell, chosen.evaluate, chosen.runtime, run)
+        evaluate_to(codes, metric_names(chosen.evaluate), 0, run / plan.metrics)
     for path in plan.controls():
-        evaluate_to(run / plan.codes, plan.metric_names, 0, here / path, shuffled=True)
-    rows, runs = collect(plan.preset, here / "runs")
+        evaluate_to((here / path).parent / plan.codes, metric_names(chosen.evaluate), 0, here / path, shuffled=True)
+    rows, runs = collect(chosen, here / "runs")
     assert len(runs) == 3 and set(rows.method) == {"pca", "pixels", "untrained"}
     assert "digits (8x8 grey) AUROC ↑" in table2(rows)[0] and len(usage_table(rows)[0])
     for name in FIGURE_NAMES:
-        save(FIGURES[name](plan.preset, here / "runs"), here / name)
+        save(FIGURES[name](chosen, here / "runs"), here / name)
         assert (here / f"{name}.png").stat().st_size > 500
 
 
@@ -75,9 +122,11 @@ def test_rendered_shapes_give_factors_and_attributes_to_metrics(here):
     preset = TINY_PRESET | {"datasets": ["shapes3d_rendered_16"], "methods": ["pca"], "seeds": [0]}
     (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
     plan = Plan.read({})
-    (cell,) = plan.cells.values()
+    chosen = resolve(load(here / "params.yaml"), "tiny")
+    (cell,) = cells(chosen)
+    assert list(plan.cells) == [cell.path]
     train(cell.dataset, cell.method, cell.variant, cell.seed)
-    codes = encode(cell, plan.preset.evaluate, plan.preset.runtime, here / "runs" / cell.path)
+    codes = encode(cell, chosen.evaluate, chosen.runtime, here / "runs" / cell.path)
     arrays = np.load(codes)
     assert arrays["z"].shape == (1500, 8) and arrays["y"].shape == (1500, 6)
     assert arrays["y_names"].tolist()[3:] == ["scale", "shape", "orientation"]

@@ -1,14 +1,16 @@
 """The whole graph at miniature size, in a copy of the project; a new method is one new file."""
 
+import json
+import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from suite.results import FIGURE_NAMES
-from tests.conftest import TINY_PRESET, run
+from tests.conftest import run
+from tests.graphs import BROKEN, contents, snakemake, write_preset
 
 TOY = '''
 """A toy method: the mean brightness of rows."""
@@ -29,13 +31,7 @@ class RowMeans(Untrained):
 @pytest.fixture
 def project(checkout: Path) -> Path:
     """A clean copy whose parameter file holds the tiny preset."""
-    preset = TINY_PRESET | {"seeds": [0]}
-    (checkout / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
-    return checkout
-
-
-def snakemake(project: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess:
-    return run("snakemake", "--cores", "2", *arguments, cwd=project, timeout=1000, PYTHONPATH=str(project), **env)
+    return write_preset(checkout)
 
 
 def rewrite(project: Path, **changes) -> None:
@@ -45,23 +41,43 @@ def rewrite(project: Path, **changes) -> None:
     path.write_text(yaml.safe_dump(params))
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file that must not differ between two runs (runs.csv holds seconds)."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "runs.csv"
-    }
+OFFLINE = '''
+"""Python reads this file at its start: from here on, there is no network."""
+
+import os
+import socket
 
 
-def test_the_whole_graph(project):
+def refuse(self, address, *rest):
+    if self.family in (socket.AF_INET, socket.AF_INET6):
+        with open(os.environ["ATTEMPTS"], "a") as file:
+            file.write(f"{address}\\n")
+        raise OSError(f"no network in this test: {address}")
+    return CONNECT[self.__class__](self, address, *rest)
+
+
+CONNECT = {socket.socket: socket.socket.connect}
+socket.socket.connect = socket.socket.connect_ex = refuse
+'''
+
+
+def test_the_whole_graph(project, tmp_path):
     results = project / "results/tiny"
     results.mkdir(parents=True)
     (results / "table2.md").write_text("committed by somebody")
+    assert paramrel(project, "status").count("waiting") >= 1 + len(FIGURE_NAMES)
 
-    # 1. committed results are not taken for work done
-    first = snakemake(project)
+    # 1. committed results are not taken for work done; no rule uses the network
+    (project / "sitecustomize.py").write_text(OFFLINE)
+    attempts = {"ATTEMPTS": str(tmp_path / "attempts")}
+    probe = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')"
+    blocked = run("python", "-c", probe, cwd=project, PYTHONPATH=str(project), **attempts)
+    assert "no network in this test" in blocked.stderr
+    (tmp_path / "attempts").unlink()
+    first = snakemake(project, **attempts)
     assert first.returncode == 0, first.stderr
+    assert not (tmp_path / "attempts").exists(), (tmp_path / "attempts").read_text()
+    (project / "sitecustomize.py").unlink()
     table = (results / "table2.md").read_text()
     assert "VAE" in table and "ParamReL_d (ahead)" in table and "committed by somebody" not in table
     assert "shuffled labels" in table
@@ -71,6 +87,27 @@ def test_the_whole_graph(project):
     # 2. a second run has nothing to do
     second = snakemake(project)
     assert second.returncode == 0 and "Nothing to be done" in second.stdout + second.stderr
+
+    # every number can be traced to its run, and what is there is known
+    done = paramrel(project, "status")
+    assert "No Snakemake is at work" in done and "tables done" in done and "jobs left" not in done
+    value = re.search(r"VAE,([\d.]+)", (results / "table2.csv").read_text()).group(1)
+    chain = paramrel(project, "trace", "table2", "VAE", "AUROC")
+    record = json.loads(next(project.glob("runs/*/vae-default/*/run.json")).read_text())
+    for fact in (value, record["hash"], record["data_sha256"][:12], record["machine"]["processor"], '"seed": 0'):
+        assert fact in chain, f"{fact} is not in\n{chain}"
+    assert "BUT" not in chain and "NOTHING" not in chain
+    codes = next(project.glob("runs/*/vae-default/*/codes-*.npz"))
+    kept = codes.read_bytes()
+    codes.write_bytes(b"other codes")
+    assert "BUT the file has changed" in paramrel(project, "trace", "table2", "vae-default", "accuracy")
+    codes.write_bytes(kept)
+
+    # edited results are made again
+    (results / "table2.md").write_text(table.replace("VAE", "the best"))
+    edited = snakemake(project)
+    assert edited.returncode == 0 and "Made anew" in edited.stderr and "rule encode" not in edited.stderr
+    assert (results / "table2.md").read_text() == table
 
     # 3. a changed setting retrains what it touches and nothing else
     rewrite(project, per_method={"vae": {"train": {"steps": 13}}})
@@ -95,6 +132,28 @@ def test_the_whole_graph(project):
     third = snakemake(project)
     assert third.returncode == 0, third.stderr
     assert "Row means" in (results / "table2.md").read_text()
+
+
+def paramrel(project: Path, *arguments: str) -> str:
+    done = run("paramrel", *arguments, cwd=project, PYTHONPATH=str(project))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_fails_is_summed_up_and_the_rest_goes_on(project):
+    (project / "baselines/toy_broken.py").write_text(BROKEN)
+    write_preset(project, methods=["pixels", "toy_broken"])
+    failed = snakemake(project)
+    summary = failed.stdout + failed.stderr
+    assert failed.returncode != 0
+    assert "1 failed; the same command tries them again" in summary
+    log = next(project.glob("logs/train/digits_binarized/toy_broken-default/*.log")).relative_to(project)
+    assert f"log: {log}" in summary and "this toy is broken" in summary
+    assert list(project.glob("runs/*/pixels-default/*/metrics-*.json")), "what could be done was not done"
+    assert not (project / "results/tiny/table2.csv").exists()
+    states = json.loads(paramrel(project, "status", "--json"))
+    assert {entry["state"] for entry in states if "pixels" in entry["cell"]} == {"done"}
+    assert [entry["state"] for entry in states if "broken" in entry["cell"]] == ["failed", "waiting", "waiting"]
 
 
 @pytest.mark.slow

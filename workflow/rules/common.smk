@@ -4,43 +4,106 @@ import os
 import re
 import sys
 
-import torch
 from snakemake.utils import validate
 
 from paramrel.errors import UserError
+from suite.locks import enter_run
 from suite.plan import Plan
 from suite.results import FIGURE_NAMES
 
+IS_MAIN = workflow.is_main_process
+
 try:
-    PLAN = Plan.read(config)
+    # A job on a cluster parses this file again: it takes the plan that the first Snakemake wrote down.
+    PLAN = Plan.read(config) if IS_MAIN else Plan.recall(config)
+    if IS_MAIN:
+        PLAN.remember(config)
+        if enter_run(Path(PLAN.state), Path(".snakemake")):
+            print("Removed the lock of a Snakemake that was killed.", file=sys.stderr)
+        for stamp in PLAN.drop_false_stamps():
+            print(
+                f"Made anew, for they are not what was made: {stamp}", file=sys.stderr
+            )
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(2)  # one line instead of a traceback through Snakemake
 
-validate(PLAN.params.model_dump(mode="json", exclude_none=True), "../params.schema.json", set_default=False)
+if IS_MAIN:
+    import yaml
 
-RUNS, THREADS, DEVICE = PLAN.runs, PLAN.preset.runtime.threads, PLAN.preset.runtime.device
+    validate(
+        yaml.safe_load(open(PLAN.config)), "../params.schema.json", set_default=False
+    )
+
+RUNS, STATE = PLAN.runs, PLAN.state
 # Said to every command. Parameters do not trigger reruns (see profiles/default); hashes in the paths do.
-COMMON = f"--config {PLAN.config} --preset {PLAN.name} --runs {PLAN.runs}"
+COMMON = f"--config {PLAN.config} --preset {PLAN.name} --runs {RUNS}"
+
+# GPUs of this machine are handed out one job at a time (runtime.trainings_per_gpu: several). Clusters count their own.
+if (
+    IS_MAIN
+    and workflow.resource_settings.nodes is None
+    and "gpu" not in workflow.global_resources
+):
+    workflow.register_resource("gpu", max(1, PLAN.n_gpus * PLAN.trainings_per_gpu))
+
+
+def either(names):
+    """A regular expression that matches one of the names, and nothing if there are none."""
+    return "(" + "|".join(sorted(map(re.escape, names))) + ")" if names else "(?!)"
+
+
+def cells_where(wanted):
+    """A regular expression for the paths of some of the configured cells (short, however many seeds there are)."""
+    chosen = [cell for cell in PLAN.cells.values() if wanted(cell)]
+    return "/".join(
+        [
+            either({cell.dataset for cell in chosen}),
+            either({f"{cell.method}-{cell.variant}" for cell in chosen}),
+            f"seed{either({str(cell.seed) for cell in chosen})}-[0-9a-f]{{10}}",
+        ]
+    )
 
 
 wildcard_constraints:
-    cell="|".join(map(re.escape, PLAN.cells)),
-    figure="|".join(FIGURE_NAMES),
+    cell=cells_where(lambda cell: True),
+    dataset=either(PLAN.data_versions),
+    version="[0-9]+",
+    figure=either(FIGURE_NAMES),
+
+
+def planned(wildcards):
+    """The configured cell that a path belongs to."""
+    if wildcards.cell not in PLAN.cells:
+        raise WorkflowError(
+            f"{wildcards.cell} belongs to another configuration than preset {PLAN.name}"
+        )
+    return PLAN.cells[wildcards.cell]
 
 
 def arguments(wildcards):
     """The command line's name of a cell."""
-    cell = PLAN.cells[wildcards.cell]
+    cell = planned(wildcards)
     return f"--dataset {cell.dataset} --method {cell.method} --variant {cell.variant} --seed {cell.seed}"
 
 
 def n_gpus(wildcards):
     """GPUs of a job that runs a model: none where the device is chosen automatically and there is none."""
-    return int(DEVICE == "cuda" or (DEVICE == "auto" and torch.cuda.is_available()))
+    return int(PLAN.device == "cuda" or (PLAN.device == "auto" and PLAN.n_gpus > 0))
+
+
+# Paths name what files were made from, so their time stamps mean nothing: a checkout or a pull must not rerun anything.
+def of_cell(name):
+    """A file of the rule's cell, as an input."""
+    return ancient(f"{RUNS}/{{cell}}/{name}")
+
+
+def of_every_cell(name):
+    """A file of every cell, as inputs."""
+    return ancient(PLAN.every(name))
 
 
 def prepared(wildcards):
     """The card of a cell's data set, whatever its age; nothing for sets that need no preparation."""
-    name = PLAN.cells[wildcards.cell].dataset
+    name = planned(wildcards).dataset
     return ancient(PLAN.card(name)) if name in PLAN.prepared else []

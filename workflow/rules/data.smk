@@ -2,16 +2,22 @@
 # that they are there. Nothing is downloaded here: that is `paramrel data prepare NAME`.
 
 
+localrules:
+    every_data_set,
+
+
+rule every_data_set:
+    input:
+        [PLAN.card(name) for name in PLAN.prepared],
+
+
 rule data:
     output:
-        f"{PLAN.state}/data/{{dataset}}-v{{version}}.json",
+        f"{STATE}/data/{{dataset}}-v{{version}}.json",
     log:
         "logs/data/{dataset}-v{version}.log",
     benchmark:
         "logs/benchmark/data/{dataset}-v{version}.tsv"
-    wildcard_constraints:
-        dataset=r"\w+",
-        version=r"\d+",
     threads: 1
     resources:
         gpu=0,

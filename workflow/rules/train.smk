@@ -12,14 +12,29 @@ rule train:
         "logs/train/{cell}.log",
     benchmark:
         "logs/benchmark/train/{cell}.tsv"
-    params:
-        cell=arguments,
-        common=COMMON,
-        state=PLAN.state,
-    threads: THREADS
+    wildcard_constraints:
+        cell=cells_where(lambda cell: cell.trained),
+    priority: 2  # the long ones first, so that no core waits for them at the end
+    threads: PLAN.threads
     resources:
         gpu=n_gpus,
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        cell=arguments,
+        common=COMMON,
+        state=STATE,
     shell:
         "paramrel train {params.cell} {params.common} --state {params.state} > {log} 2>&1"
+
+
+# What is not trained takes seconds: on a cluster it shares a job with what is measured of it.
+use rule train as fit with:
+    wildcard_constraints:
+        cell=cells_where(lambda cell: not cell.trained),
+    group:
+        "measure"
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,

@@ -1,0 +1,132 @@
+"""One process per output: locks that the system releases when their owner dies, whatever it dies of."""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from paramrel.files import check_writable
+
+
+def lock_path(state: Path, output: Path) -> Path:
+    """Where the lock of an output lies: outside of what is declared, recorded or removed."""
+    return state / "locks" / f"{str(output).strip('/')}.lock"
+
+
+@contextmanager
+def hold(state: Path, output: Path) -> Iterator[bool]:
+    """Be the only process that makes ``output``; yields True if another one had to be waited for.
+
+    Two Snakemakes, or one beside what a killed one left running, then make a file one after the other. Works between
+    the nodes of a cluster where the shared file system has locks; where it has none, a warning says so.
+    """
+    path = lock_path(state, output)
+    check_writable(path.parent)
+    with path.open("a+") as file:
+        waited = _acquire(file, path)
+        file.truncate(0)
+        file.write(json.dumps(_owner()))
+        file.flush()
+        try:
+            yield waited
+        finally:
+            file.truncate(0)
+
+
+def _acquire(file: Any, path: Path) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        print(f"waiting for another process that works on this ({holder(path) or path})", file=sys.stderr, flush=True)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    except OSError as error:
+        print(f"warning: no locks on this file system ({error}): run one Snakemake at a time", file=sys.stderr)
+        return False
+
+
+def _owner() -> dict[str, Any]:
+    job = os.environ.get("SLURM_JOB_ID")
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": time.time()} | ({"slurm": job} if job else {})
+
+
+def holder(path: Path, exclusive: bool = False) -> dict[str, Any] | None:
+    """Who holds a lock: host, pid, started (seconds since 1970) and Slurm's job number; None if nobody does.
+
+    ``exclusive``: a shared lock counts too.
+    """
+    try:
+        with path.open("r+") as file:
+            try:
+                fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                return None
+            except BlockingIOError:
+                return json.loads(file.read() or "{}")
+    except (OSError, ValueError):
+        return None
+
+
+_HELD: list[Any] = []
+"""Files whose locks are held until this process ends."""
+
+
+def enter_run(state: Path, snakemake: Path) -> bool:
+    """Called by every main Snakemake; removes what a killed one left locked. Returns True if it did.
+
+    A Snakemake that dies by SIGKILL leaves ``.snakemake/locks``, which then stop every later one. All of them share a
+    lock of the system's for as long as they live; who gets it alone knows that every lock file is a dead one's.
+    """
+    path = lock_path(state, Path("snakemake"))
+    check_writable(path.parent)
+    file = path.open("a+")
+    _HELD.append(file)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        stale = sorted((snakemake / "locks").glob("*.lock"))
+        for lock in stale:
+            lock.unlink(missing_ok=True)
+    except BlockingIOError:
+        stale = []  # another one lives: its locks stand
+    except OSError:
+        return False  # no locks on this file system: `snakemake --unlock` is the user's
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return bool(stale)
+
+
+def running(state: Path) -> bool:
+    """Whether a main Snakemake is at work here."""
+    return holder(lock_path(state, Path("snakemake")), exclusive=True) is not None
+
+
+def take_gpu(state: Path, per_gpu: int) -> None:
+    """Choose a GPU that has room, by CUDA_VISIBLE_DEVICES; before CUDA is first used.
+
+    Does nothing on a cluster, which has chosen, and where there is one GPU or none. ``per_gpu`` jobs share a GPU; a
+    job beyond that takes the one that CUDA takes.
+    """
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
+    if "SLURM_JOB_ID" in os.environ or len(gpus) < 2:
+        return
+    for slot in range(per_gpu):
+        for gpu in gpus:
+            path = lock_path(state, Path(socket.gethostname()) / f"gpu-{gpu}-{slot}")
+            check_writable(path.parent)
+            file = path.open("a+")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+                continue
+            _HELD.append(file)
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+            return

@@ -1,0 +1,137 @@
+"""What the tests of whole graphs share: a small project, Snakemake in it, and methods that are slow or broken."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from tests.conftest import TINY_PRESET, run
+
+SLOW = '''
+"""A toy that trains slowly on demand: a linear autoencoder that sleeps before every step."""
+
+import os
+import time
+
+from torch import nn
+
+from paramrel.method import Codes, LossTerms, Method
+from paramrel.settings import Frozen
+
+
+class SlowConfig(Frozen):
+    pause: float = 1.0
+
+
+class ToySlow(Method):
+    name = "toy_slow"
+    title = "Slow toy"
+    source = "a test"
+    Config = SlowConfig
+    variants = {"a": {}, "b": {"pause": 1.1}, "c": {"pause": 2.5}}
+
+    def __init__(self, data, net, config):
+        super().__init__(data, net, config)
+        self.down, self.up = nn.Linear(data.n_dims, net.latent_dim), nn.Linear(net.latent_dim, data.n_dims)
+
+    def loss(self, batch, rng):
+        time.sleep(float(os.environ.get("TOY_SLEEP", 0)) * self.config.pause)
+        if "TOY_STEPS" in os.environ:  # one letter per step that was made, tries that were killed included
+            with open(f"{os.environ['TOY_STEPS']}/{self.config.pause}", "a") as file:
+                file.write("x")
+        x = batch.flatten(1)
+        total = (self.up(self.down(x)) - x).square().mean()
+        return LossTerms(total, {"mse": total.detach()})
+
+    def encode(self, x):
+        return Codes(self.down(x.flatten(1)))
+'''
+
+BROKEN = '''
+"""A toy whose training fails."""
+
+from paramrel.method import Codes, Method
+
+
+class ToyBroken(Method):
+    name = "toy_broken"
+    title = "Broken toy"
+    source = "a test"
+
+    def __init__(self, data, net, config):
+        from torch import nn
+        super().__init__(data, net, config)
+        self.linear = nn.Linear(2, 2)
+
+    def loss(self, batch, rng):
+        raise RuntimeError("this toy is broken")
+
+    def encode(self, x):
+        return Codes(x.flatten(1))
+'''
+
+
+def write_preset(project: Path, **changes) -> Path:
+    """Make ``tiny`` the only preset of a project, with one seed and ``changes``."""
+    preset = TINY_PRESET | {"seeds": [0]} | changes
+    (project / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
+    return project
+
+
+def snakemake(project: Path, *arguments: str, timeout: int = 1000, **env: str) -> subprocess.CompletedProcess:
+    """Run Snakemake in a project to its end."""
+    return run("snakemake", "--cores", "2", *arguments, cwd=project, timeout=timeout, PYTHONPATH=str(project), **env)
+
+
+def start(project: Path, *command: str, **env: str) -> subprocess.Popen:
+    """Start a command in a project, in a process group of its own, with its output in ``project``/out.log."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        command, cwd=project, env=os.environ | {"PATH": path, "PYTHONPATH": str(project)} | env,
+        stdout=(project / "out.log").open("a"), stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file that must not differ between two runs (runs.csv holds seconds)."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "runs.csv"
+    }
+
+
+def commands_in(folder: Path, name: str) -> list[int]:
+    """Processes that run ``paramrel NAME`` in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            here = entry.name.isdigit() and (entry / "cwd").resolve() == folder.resolve()
+        except OSError:
+            continue
+        if here and any(Path(os.fsdecode(word)).name == "paramrel" for word in words[:2]) and name.encode() in words:
+            found.append(int(entry.name))
+    return found
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def wait_for(what: Callable[[], object], seconds: float, why: str) -> object:
+    """The first true value of ``what``."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise TimeoutError(f"{why} did not happen in {seconds} s")

@@ -1,0 +1,120 @@
+"""Kills, interrupts and rivals: the same command goes on by itself and ends with the same bytes."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from suite.locks import enter_run, hold, holder, lock_path
+from tests.graphs import SLOW, commands_in, contents, kill, snakemake, start, wait_for, write_preset
+
+COMMAND = ("snakemake", "--cores", "2")
+KINDS = ("train", "encode", "evaluate", "table")
+
+
+@pytest.fixture
+def project(checkout: Path) -> Path:
+    """A small graph with three trainings that can be slowed down."""
+    (checkout / "baselines/toy_slow.py").write_text(SLOW)
+    runtime = {"device": "cpu", "checkpoint_every": 1, "log_every": 1}
+    return write_preset(checkout, methods=["pca", "toy_slow"], runtime=runtime)
+
+
+def undisturbed(project: Path) -> dict[str, bytes]:
+    """The results of a run that nobody disturbs, in a place of its own."""
+    place = project.parent / "undisturbed"
+    shutil.copytree(project, place)
+    done = snakemake(place)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return contents(place / "results/tiny")
+
+
+def training(project: Path) -> list[int]:
+    return commands_in(project, "train")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_ten_kills_and_a_ctrl_c(project):
+    expected = undisturbed(project)
+    rng = random.Random(7)
+    for attempt in range(10):
+        workflow = start(project, *COMMAND, TOY_SLEEP="3")
+        time.sleep(rng.uniform(1, 12) if attempt % 2 else rng.uniform(8, 14))
+        assert workflow.poll() is None, "it ended before it could be killed: make the toy slower"
+        if attempt % 3 == 0:  # jobs, which Snakemake sees fail; then itself
+            jobs = wait_for(lambda: [pid for name in KINDS for pid in commands_in(project, name)], 60, "a job")
+            for pid in jobs:
+                kill(pid)
+            time.sleep(2)
+        if attempt % 3 == 1:  # Snakemake alone: its jobs live on, beside those of the next one
+            kill(workflow.pid)
+        else:  # all at once
+            os.killpg(workflow.pid, signal.SIGKILL)
+        workflow.wait(30)
+
+    # Ctrl-C in a terminal reaches the jobs too: trainings save their state
+    workflow = start(project, *COMMAND, TOY_SLEEP="3")
+    wait_for(lambda: training(project), 120, "a training")
+    time.sleep(8)
+    os.killpg(workflow.pid, signal.SIGINT)
+    assert workflow.wait(60) != 0
+    assert "Removed the lock of a Snakemake that was killed" in (project / "out.log").read_text()
+    assert not list((project / ".snakemake/locks").glob("*"))
+
+    done = snakemake(project)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert contents(project / "results/tiny") == expected
+    assert "Nothing to be done" in "".join(snakemake(project).stderr)
+
+
+@pytest.mark.slow
+def test_a_rival_is_turned_away_and_an_orphan_is_waited_for(project):
+    write_preset(project, methods=["toy_slow"], per_method={"toy_slow": {"variants": {"a": {}}}})
+    first = start(project, *COMMAND, TOY_SLEEP="2")
+    wait_for(lambda: training(project), 120, "a training")
+    second = snakemake(project)
+    assert second.returncode != 0 and "lock" in second.stderr.lower(), "a living Snakemake's lock was removed"
+    kill(first.pid)  # its training lives on
+    first.wait(30)
+    third = snakemake(project)
+    assert third.returncode == 0, third.stderr[-3000:]
+    log = next((project / "logs/train/digits_binarized/toy_slow-a").glob("*.log")).read_text()
+    assert "waiting for another process" in log and "meanwhile, in another process" in log
+    assert not training(project)
+
+
+def test_one_process_per_output(tmp_path):
+    output = Path("runs/cell/run.json")
+    with hold(tmp_path, output) as waited:
+        assert not waited
+        owner = holder(lock_path(tmp_path, output))
+        assert owner["pid"] == os.getpid() and time.time() - owner["started"] < 60
+    assert holder(lock_path(tmp_path, output)) is None
+    assert holder(tmp_path / "never.lock") is None
+
+
+def test_only_a_dead_snakemakes_locks_are_removed(tmp_path):
+    locks = tmp_path / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").write_text("a file\n")
+    (tmp_path / "rival.py").write_text(
+        "import sys, time\nfrom pathlib import Path\nfrom suite.locks import enter_run\n"
+        "enter_run(Path('state'), Path('nowhere'))\nprint('in', flush=True)\ntime.sleep(60)\n"
+    )
+    rival = start(tmp_path, "python", "rival.py", PYTHONPATH=str(Path(__file__).parent.parent))
+    wait_for(lambda: "in" in (tmp_path / "out.log").read_text(), 60, "the rival's start")
+    assert not enter_run(tmp_path / "state", tmp_path / ".snakemake") and list(locks.iterdir())
+    kill(rival.pid)
+    rival.wait(10)
+    # this process still shares the lock of its first call: another one would be needed to be alone
+    assert not enter_run(tmp_path / "state", tmp_path / ".snakemake")
+    (tmp_path / "alone.py").write_text(
+        "from pathlib import Path\nfrom suite.locks import enter_run\nprint(enter_run(Path('other'), Path('.snakemake')))\n"
+    )
+    alone = start(tmp_path, "python", "alone.py", PYTHONPATH=str(Path(__file__).parent.parent))
+    assert alone.wait(30) == 0 and "True" in (tmp_path / "out.log").read_text() and not list(locks.iterdir())

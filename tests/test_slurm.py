@@ -1,0 +1,115 @@
+"""The miniature graph of all methods on a real Slurm, while a job is killed, a node dies and a time limit is met.
+
+``make test-slurm`` runs this; it needs Debian's Slurm packages, or root to install them (tests/slurm_cluster.py).
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from suite.locks import holder, lock_path
+from tests import slurm_cluster
+from tests.graphs import SLOW, contents, snakemake, start, wait_for, write_preset
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
+
+IMPATIENT = {
+    "jobs": 12,
+    "latency-wait": 20,
+    "slurm-init-seconds-before-status-checks": 3,
+    "default-resources": ['slurm_extra="--signal=TERM@20"'],
+    "set-resources": {
+        "train": {"runtime": "2 * attempt", "mem_mb": 3000},  # one per node: they are all one machine
+        **{rule: {"mem_mb": 1000} for rule in ("fit", "encode", "evaluate", "tables", "figure")},
+    },
+    "retries": 4,
+}
+"""Laid over the profile: a cluster on one machine answers at once, and two minutes are a short time limit."""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The running cluster; skips where there can be none."""
+    reason = slurm_cluster.missing()
+    if reason:
+        pytest.skip(reason)
+    slurm_cluster.down()
+    slurm_cluster.up()
+    yield slurm_cluster
+    slurm_cluster.down()
+
+
+def slurm_job_of(project: Path, variant: str, step: int) -> str | None:
+    """Slurm's number of the job that trains a variant of the slow toy, once it is past a step."""
+    for log in (project / "state/digits_binarized").glob(f"toy_slow-{variant}/seed0-*/metrics.jsonl"):
+        lines = log.read_text().splitlines()
+        cell = log.parent.relative_to(project / "state")
+        owner = holder(lock_path(project / "state", Path("runs") / cell / "run.json"))
+        if owner and "slurm" in owner and lines and json.loads(lines[-1])["step"] >= step:
+            return owner["slurm"]
+    return None
+
+
+def test_the_graph_survives_a_kill_a_dead_node_and_a_time_limit(cluster, checkout, tmp_path):
+    (checkout / "baselines/toy_slow.py").write_text(SLOW)
+    write_preset(checkout, runtime={"device": "cpu", "checkpoint_every": 2, "log_every": 1})
+    local = tmp_path / "local"
+    shutil.copytree(checkout, local)
+    done = snakemake(local)
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected = contents(local / "results/tiny")
+
+    (checkout / "impatient.yaml").write_text(yaml.safe_dump(IMPATIENT))
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    environment = {"TOY_SLEEP": "4", "TOY_STEPS": str(steps)}
+    workflow = start(
+        checkout, "snakemake", "--profile", "slurm", "--profile", "impatient.yaml", "--verbose", **environment
+    )  # fmt: skip
+    try:
+        # 1. a job is killed outright
+        job = wait_for(lambda: slurm_job_of(checkout, "a", 3), 600, "a training on Slurm")
+        slurm_cluster.slurm("scancel", "--signal=KILL", "--full", job)
+        # 2. a node loses its power in mid-job
+        job = wait_for(lambda: slurm_job_of(checkout, "b", 3), 600, "another training on Slurm")
+        node = slurm_cluster.slurm("squeue", "-h", "-j", job, "-o", "%N").strip()
+        slurm_cluster.kill_node(node)
+        wait_for(
+            lambda: "down" in slurm_cluster.slurm("sinfo", "-h", "-n", node, "-o", "%t"), 120, "Slurm noticing the node"
+        )
+        slurm_cluster.start_node(node)
+        # 3. variant c sleeps for two minutes and is told to stop before two minutes are over
+        assert workflow.wait(1500) == 0, (checkout / "out.log").read_text()[-5000:]
+    finally:
+        if workflow.poll() is None:
+            os.killpg(workflow.pid, signal.SIGINT)
+            workflow.wait(60)
+    said = (checkout / "out.log").read_text()
+    assert contents(checkout / "results/tiny") == expected
+    assert len(re.findall(r"has been submitted with SLURM jobid", said)) > 5
+    assert re.search(r"SLURM-job '\d+' failed, SLURM status is", said), "no fault was noticed"
+
+    # trainings went on from their checkpoints (every second step, and at SIGTERM): they did not start anew
+    for pause in ("1.0", "1.1", "2.5"):
+        made = len((steps / pause).read_text())
+        assert 12 <= made <= 15, f"{made} steps were made for 12 of the toy with pause {pause}"
+
+    # 4. nothing left to do, and a GPU is asked for where the profile says so
+    again = snakemake(checkout, "--profile", "slurm")
+    assert "Nothing to be done" in again.stdout + again.stderr
+    path = next((checkout / "runs/digits_binarized/vae-default").iterdir())
+    (path / "run.json").unlink()
+    gpu = snakemake(
+        checkout, "--profile", "slurm", "--profile", "impatient.yaml", "--set-resources", "train:slurm_partition=gpu",
+        "train:gres=gpu:1", "--", str((path / "run.json").relative_to(checkout)),
+    )  # fmt: skip
+    assert gpu.returncode == 0, gpu.stderr[-3000:]
+    job = re.search(r"SLURM jobid (\d+)", gpu.stdout + gpu.stderr).group(1)
+    described = slurm_cluster.slurm("scontrol", "show", "job", job)
+    assert "gres:gpu:1" in described and "Partition=gpu" in described

@@ -1,0 +1,26 @@
+# What needs the model, once: codes, reconstructions, generated images, losses.
+
+
+rule encode:
+    input:
+        of_cell("model.safetensors"),
+    output:
+        f"{RUNS}/{{cell}}/{PLAN.codes}",
+    log:
+        "logs/encode/{cell}.log",
+    benchmark:
+        "logs/benchmark/encode/{cell}.tsv"
+    priority: 1
+    group:
+        "measure"
+    threads: PLAN.threads
+    resources:
+        gpu=n_gpus,
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        cell=arguments,
+        common=COMMON,
+        state=STATE,
+    shell:
+        "paramrel encode {params.cell} {params.common} --state {params.state} > {log} 2>&1"

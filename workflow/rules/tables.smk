@@ -1,0 +1,32 @@
+# Tables: pure functions of the cells' files.
+
+
+rule tables:
+    input:
+        of_every_cell(PLAN.metrics),
+        ancient(PLAN.controls()),
+        of_every_cell("run.json"),
+        of_every_cell("metrics.jsonl"),
+    output:
+        report(
+            PLAN.tables(),
+            caption="../report/tables.rst",
+            category="Tables",
+            subcategory=PLAN.name,
+        ),
+        stamp=PLAN.stamp("tables"),
+    log:
+        f"logs/tables/{PLAN.name}.log",
+    benchmark:
+        f"logs/benchmark/tables/{PLAN.name}.tsv"
+    group:
+        "results"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        common=COMMON,
+    shell:
+        "paramrel table {params.common} --stamp {output.stamp} > {log} 2>&1"
