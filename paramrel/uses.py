@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from paramrel.errors import Unsupported
 from paramrel.method import Method
 from paramrel.rng import Rng
 
@@ -54,12 +55,15 @@ def conditional(
 ) -> Tensor:
     """Images that keep one part of each x's encoding while the other is drawn from N(0, I): (N, n_draws, C, H, W).
 
-    ``fixed="z"``: what z holds stays and details vary (Fig. 3 a, b); ``fixed="subcode"``: the reverse.
+    ``fixed="z"``: what z holds stays and details vary (Fig. 3 a, b); ``fixed="subcode"``: the reverse. Raises
+    ``Unsupported`` for a method without a subcode.
     """
+    if method.subcode_shape is None:
+        raise Unsupported("its code alone makes the image: nothing else is drawn")
     z = method.encode(x).mean
     subcode = subcodes(method, x, z, rng.at("invert"), n_steps)
     codes, subs = _repeat(z, n_draws), _repeat(subcode, n_draws)
-    if fixed == "z" and subs is not None:
+    if fixed == "z":
         subs = rng.normal("subcode", tuple(subs.shape))
     if fixed == "subcode":
         codes = rng.normal("z", tuple(codes.shape))
@@ -87,7 +91,7 @@ def time_varying(method: Method, x: Tensor, times: tuple[float, ...], rng: Rng, 
 
     The subcode is that of z_1; the image at s shows what z_s knows (section 5.2.2 of the paper, Fig. 3 c).
     """
-    codes = torch.stack([method.encode_at(x, s, rng.at("s", s)).mean for s in times], 1)
+    codes = torch.stack([method.encode_at(x, s, rng.at(f"s={s}")).mean for s in times], 1)
     subcode = subcodes(method, x, method.encode(x).mean, rng.at("invert"), n_steps)
     return _show_all(method, codes, _repeat(subcode, len(times)), n_steps)
 

@@ -10,7 +10,7 @@ from paramrel.data import dataset
 from paramrel.errors import UserError, unknown
 from paramrel.method import Method, method, methods
 from paramrel.settings import Frozen, Network, Train
-from suite.config import Override, Preset, build, merge, method_config, training
+from suite.config import DatasetOverride, Override, Preset, build, merge, method_config, training
 from suite.hashing import short_hash
 
 
@@ -68,7 +68,7 @@ def cells(preset: Preset) -> list[Cell]:
     for data_name in preset.datasets:
         data = dataset(data_name)
         data.check_available()
-        for name in method_names(preset):
+        for name in method_names(preset, data_name):
             if method(name).skip(data) is None:
                 for variant in variants(preset, name):
                     found += [make_cell(preset, data_name, name, variant, seed) for seed in preset.seeds]
@@ -84,16 +84,17 @@ def controls(preset: Preset) -> list[Cell]:
     return list(last.values())
 
 
-def method_names(preset: Preset) -> tuple[str, ...]:
-    """Methods of a preset: sanity rows first, then baselines, then the paper's, each by name."""
-    if preset.methods != "all":
-        return preset.methods
+def method_names(preset: Preset, data_name: str) -> tuple[str, ...]:
+    """Methods of a preset on a data set: sanity rows first, then baselines, then the paper's, each by name."""
+    chosen = preset.per_dataset.get(data_name, DatasetOverride()).methods or preset.methods
+    if chosen != "all":
+        return chosen
     return tuple(sorted(methods(), key=lambda name: (method(name).trained, name.startswith("paramrel"), name)))
 
 
 def skipped(preset: Preset) -> list[tuple[str, str, str]]:
     """(data set, method, reason) of what a preset names and cannot run."""
-    pairs = ((data, name) for data in preset.datasets for name in method_names(preset))
+    pairs = ((data, name) for data in preset.datasets for name in method_names(preset, data))
     reasons = ((data, name, method(name).skip(dataset(data))) for data, name in pairs)
     return [(data, name, reason) for data, name, reason in reasons if reason is not None]
 
@@ -109,7 +110,7 @@ def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int
     known = variants(preset, name)
     if variant not in known:
         raise unknown(f"variant of {name}", variant, known)
-    parts = [preset, preset.per_dataset.get(data_name, Override()), preset.per_method.get(name, Override())]
+    parts = [preset, preset.per_dataset.get(data_name, DatasetOverride()), preset.per_method.get(name, Override())]
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     for part in parts:
@@ -125,8 +126,8 @@ def find(preset: Preset, data_name: str, name: str, variant: str | None, seed: i
     """The cell that a command line names. Raises ``UserError`` with suggestions."""
     if data_name not in preset.datasets:
         raise unknown("data set of this preset", data_name, preset.datasets)
-    if name not in method_names(preset):
-        raise unknown("method of this preset", name, method_names(preset))
+    if name not in method_names(preset, data_name):
+        raise unknown("method of this preset", name, method_names(preset, data_name))
     data = dataset(data_name)
     data.check_available()
     reason = method(name).skip(data)

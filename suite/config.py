@@ -76,6 +76,18 @@ class Override(Frozen):
     """Replaces the variants that the method's file declares: variant name to settings."""
 
 
+class DatasetOverride(Override):
+    """What differs for one data set of a preset."""
+
+    methods: tuple[str, ...] | None = None
+    """Methods that run on this data set; all of the preset's if none."""
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, value: Any) -> Any:
+        return value and _check_names("method", value, methods())
+
+
 class Preset(Frozen):
     """One benchmark: data sets x methods x variants x seeds."""
 
@@ -88,7 +100,7 @@ class Preset(Frozen):
     network: NetworkOverride = NetworkOverride()
     train: TrainOverride = TrainOverride()
     evaluate: Evaluate = Evaluate()
-    per_dataset: dict[str, Override] = {}
+    per_dataset: dict[str, DatasetOverride] = {}
     per_method: dict[str, Override] = {}
     runtime: Runtime = Runtime()
 

@@ -16,15 +16,16 @@ from paramrel.method import Method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime
 from paramrel.training import choose_device, make_cuda_deterministic
+from paramrel.uses import images_per_batch
 from suite.cells import Cell
 from suite.config import Evaluate
 from suite.names import codes_name
+from suite.uses import TIMES, Context, showcase
 
-CHUNK = 500
-"""Images per forward pass."""
 LOADED = 10_000
 """Images that are made float at a time."""
-N_SAMPLES = 64
+N_SHOWN = 64
+"""Held-out images on which uses are shown."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -34,9 +35,10 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
 
     Arrays: z, z_std, z_sampled (N, d), y (N,) or (N, k) with y_names (k,), attributes (N, A) with attribute_names (A,)
     (not for classes) of the images that probes see; x_test, y_test (M, ...) and, where
-    the method can: decoded, reconstructed, reconstructed_permuted, generated, generated_permuted (M, C, H, W),
-    samples (64, C, H, W), loss_<kind> (P, M) at loss_points, nll_data and nll_kl (M,); probe_x, probe_y for class
-    agreement. Where the method cannot make NAME, skipped/NAME is the reason.
+    the method can: progressive_z (S, N, d) at flow times progressive_s (S,); decoded, reconstructed,
+    reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at loss_points, nll_data
+    and nll_kl (M,); probe_x, probe_y for class agreement; the arrays of ``suite.uses`` on the first 64 held-out
+    images. Where the method cannot make NAME, skipped/NAME is the reason.
     """
     torch.set_num_threads(runtime.threads)
     device = choose_device(runtime)
@@ -48,22 +50,25 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
     with torch.no_grad():
         arrays = _codes(model, data, rng) | _images(model, data, evaluate, rng)
+        arrays |= _uses(model, data, arrays, evaluate, rng)
     path = run / codes_name(evaluate)
     write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
     return path
 
 
 def _codes(model: Method, data: DataSet, rng: Rng) -> Arrays:
-    """Codes, labels and attributes of the images that probes see."""
+    """Codes, progressive codes, labels and attributes of the images that probes see."""
     splits = ("train", "test") if data.probe_on == "all" else ("test",)
-    codes, labels = [], []
+    codes, labels, progressive = [], [], _Progressive(model, rng.at("progressive"))
     for split in splits:
         for rows in np.array_split(np.arange(data.size(split)), -(-data.size(split) // LOADED)):
             images, part = data.evaluation_images(split, rows)
-            codes += [model.encode(x) for x in _chunks(images, rng.device)]
+            for x in _batches(model, images, rng.device):
+                codes.append(model.encode(x))
+                progressive.add(x)
             labels.append(part)
     z, y = torch.cat([c.mean for c in codes]), np.concatenate(labels)
-    arrays = {"z": z.cpu().numpy(), "y": y, "y_names": np.array(data.label_names)}
+    arrays = {"z": z.cpu().numpy(), "y": y, "y_names": np.array(data.label_names)} | progressive.arrays()
     attributes = data.attributes(y)
     if attributes is None:
         arrays |= _skipped("attributes", "attribute_names", reason="the data set has classes, no attributes")
@@ -76,6 +81,38 @@ def _codes(model: Method, data: DataSet, rng: Rng) -> Arrays:
     return arrays | {"z_std": std.cpu().numpy(), "z_sampled": sampled.cpu().numpy()}
 
 
+class _Progressive:
+    """Codes z_s at every flow time of ``TIMES``, batch by batch."""
+
+    def __init__(self, model: Method, rng: Rng) -> None:
+        self.model, self.rng = model, rng
+        self.parts: list[Tensor] = []
+        self.reason: str | None = None
+
+    def add(self, x: Tensor) -> None:
+        if self.reason is None:
+            at = self.rng.at(len(self.parts))
+            try:
+                self.parts.append(torch.stack([self.model.encode_at(x, s, at.at(f"s={s}")).mean.cpu() for s in TIMES]))
+            except Unsupported as reason:
+                self.reason = str(reason)
+
+    def arrays(self) -> Arrays:
+        if self.reason is not None:
+            return _skipped("progressive_z", "progressive_s", reason=self.reason)
+        return {"progressive_z": torch.cat(self.parts, 1).numpy(), "progressive_s": np.array(TIMES)}
+
+
+def _uses(model: Method, data: DataSet, codes: Arrays, evaluate: Evaluate, rng: Rng) -> Arrays:
+    """What ``suite.uses`` shows on the first held-out images."""
+    z = torch.from_numpy(codes["z"]).to(rng.device)
+    x = torch.from_numpy(codes["x_test"][:N_SHOWN]).float().to(rng.device)
+    context = Context(model, x, z.mean(0), z.std(0), rng.at("uses"), evaluate.sampling_steps)
+    arrays, reasons = showcase(context)
+    missing = {f"skipped/{name}": np.array(reason) for name, reason in reasons.items()}
+    return {name: _small(array, data) for name, array in arrays.items()} | missing
+
+
 def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays:
     """What the decoder makes of held-out images."""
     x, labels = data.evaluation_images("test", slice(evaluate.n_images))
@@ -83,22 +120,21 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Array
     probe_x, probe_y = data.evaluation_images("train", chosen.numpy())
     arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x, "probe_y": probe_y}
     arrays |= {"binary": np.array(True)} if data.binary else _skipped("binary", reason="the images are not binary")
-    z = torch.cat([model.encode(batch).mean for batch in _chunks(x, rng.device)])
+    z = torch.cat([model.encode(batch).mean for batch in _batches(model, x, rng.device)])
     moved = z[derangement(len(z), rng.at("permuted codes"))]
     steps = evaluate.sampling_steps
-    generate = _chunked(lambda x, z, at: model.generate(z, at, steps))
-    reconstruct = _chunked(lambda x, z, at: model.reconstruct(x, z))
+    generate = _batched(model, lambda x, z, at: model.generate(z, at, steps))
+    reconstruct = _batched(model, lambda x, z, at: model.reconstruct(x, z))
     makers: dict[str, Callable[[], Tensor]] = {
-        "decoded": lambda: _chunked(lambda x, z, at: model.decode(z))(x, z, rng),
+        "decoded": lambda: _batched(model, lambda x, z, at: model.decode(z))(x, z, rng),
         "reconstructed": lambda: reconstruct(x, z, rng),
         "reconstructed_permuted": lambda: reconstruct(x, moved, rng),
         "generated": lambda: generate(x, z, rng.at("generate")),
         "generated_permuted": lambda: generate(x, moved, rng.at("generate")),
-        "samples": lambda: model.sample(N_SAMPLES, rng.at("sample"), steps),
     }
     for name, make in makers.items():
         try:
-            arrays[name] = _compact(make(), data)
+            arrays[name] = _small(make().float().cpu().numpy(), data)
         except Unsupported as reason:
             arrays |= _skipped(name, reason=str(reason))
     return arrays | _losses(model, x, rng) | _likelihood(model, x, rng)
@@ -107,7 +143,9 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Array
 def _losses(model: Method, x: np.ndarray, rng: Rng) -> Arrays:
     names = ("own", "permuted", "mean", "prior")
     try:
-        parts = [swapped_losses(model, batch, rng.at("usage", i)) for i, batch in enumerate(_chunks(x, rng.device))]
+        parts = [
+            swapped_losses(model, batch, rng.at("usage", i)) for i, batch in enumerate(_batches(model, x, rng.device))
+        ]
     except Unsupported as reason:
         return _skipped("loss_points", *(f"loss_{name}" for name in names), reason=str(reason))
     joined = {f"loss_{name}": torch.cat([losses[name] for _, losses in parts], 1).cpu().numpy() for name in names}
@@ -116,30 +154,33 @@ def _losses(model: Method, x: np.ndarray, rng: Rng) -> Arrays:
 
 def _likelihood(model: Method, x: np.ndarray, rng: Rng) -> Arrays:
     try:
-        parts = [model.nll(batch, rng.at("nll", i)) for i, batch in enumerate(_chunks(x, rng.device))]
+        parts = [model.nll(batch, rng.at("nll", i)) for i, batch in enumerate(_batches(model, x, rng.device))]
     except Unsupported as reason:
         return _skipped("nll_data", "nll_kl", reason=str(reason))
     return {name: torch.cat([getattr(p, name[4:]) for p in parts]).cpu().numpy() for name in ("nll_data", "nll_kl")}
 
 
-def _chunks(images: np.ndarray, device: torch.device) -> list[Tensor]:
-    """Images as methods take them, at most ``CHUNK`` at a time, in parts of about equal size."""
-    return [part.float().to(device) for part in torch.from_numpy(images).tensor_split(-(-len(images) // CHUNK))]
+def _batches(model: Method, images: np.ndarray, device: torch.device) -> list[Tensor]:
+    """Images as methods take them, in batches of about equal size that fit into memory."""
+    n_batches = -(-len(images) // images_per_batch(model))
+    return [part.float().to(device) for part in torch.from_numpy(images).tensor_split(n_batches)]
 
 
-def _chunked(make: Callable[[Tensor, Tensor, Rng], Tensor]) -> Callable[[np.ndarray, Tensor, Rng], Tensor]:
-    """``make`` on at most ``CHUNK`` images at a time, each with a stream of its own."""
+def _batched(
+    model: Method, make: Callable[[Tensor, Tensor, Rng], Tensor]
+) -> Callable[[np.ndarray, Tensor, Rng], Tensor]:
+    """``make`` on a batch at a time, each with a stream of its own."""
 
     def run(images: np.ndarray, z: Tensor, rng: Rng) -> Tensor:
-        pairs = zip(_chunks(images, rng.device), z.tensor_split(-(-len(z) // CHUNK)), strict=True)
+        batches = _batches(model, images, rng.device)
+        pairs = zip(batches, z.tensor_split(len(batches)), strict=True)
         return torch.cat([make(x, codes, rng.at(i)) for i, (x, codes) in enumerate(pairs)])
 
     return run
 
 
-def _compact(images: Tensor, data: DataSet) -> np.ndarray:
-    """uint8 where all values are 0 or 1, else float32."""
-    array = images.float().cpu().numpy()
+def _small(array: np.ndarray, data: DataSet) -> np.ndarray:
+    """uint8 in place of float32 where the data are binary and all values are 0 or 1."""
     return array.astype(np.uint8) if data.binary and np.isin(array, (0, 1)).all() else array
 
 

@@ -1,6 +1,7 @@
 """Uses of codes on a few held-out images: arrays for ``encode``, rows of pictures for figures and commands."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +44,10 @@ class Context:
 
 @dataclass(frozen=True)
 class Use:
-    """One use: the arrays it makes and how they are shown."""
+    """One use: the arrays it makes (the main ones by name) and how they are shown."""
 
     title: str
+    arrays: tuple[str, ...]
     make: Callable[[Context], dict[str, Tensor]]
     strips: Callable[[Arrays], Strips]
 
@@ -62,23 +64,26 @@ def _conditional(c: Context) -> dict[str, Tensor]:
 def _reconstruction(c: Context) -> dict[str, Tensor]:
     rng = c.rng.at("reconstruction")
     made = {
-        "source": c.x,
+        "round_trip_source": c.x,
         "round_trip": uses.reconstruction(c.method, c.x, rng, c.n_steps),
         "round_trip_permuted": uses.reconstruction(c.method, c.x, rng, c.n_steps, c.moved),
-        "from_code": uses.from_code(c.method, c.x),
     }
-    if c.method.subcode_shape is not None:
-        made["subcode"] = c.method.invert(c.x, c.method.encode(c.x).mean, rng, c.n_steps)
+    subcode = uses.subcodes(c.method, c.x, c.method.encode(c.x).mean, rng, c.n_steps)
+    if subcode is not None:
+        made["subcode"] = subcode
+    with suppress(Unsupported):
+        made["from_code"] = uses.from_code(c.method, c.x)
     return made
 
 
 def _time_varying(c: Context) -> dict[str, Tensor]:
-    frames = uses.time_varying(c.method, c.x[:4], TIMES, c.rng.at("time"), c.n_steps)
-    return {"time_varying": frames, "time_source": c.x[:4]}
+    x = c.x[:4]
+    return {"time_varying": uses.time_varying(c.method, x, TIMES, c.rng.at("time"), c.n_steps), "time_source": x}
 
 
 def _interpolation(c: Context) -> dict[str, Tensor]:
-    a, b = c.x[: len(c.x) // 2], c.x[len(c.x) // 2 : len(c.x) // 2 * 2]
+    a, b = c.x[:16].tensor_split(2)
+    a = a[: len(b)]
     rng = c.rng.at("interpolation")
     return {
         "interpolated": uses.interpolation(c.method, a, b, N_FRAMES, rng, c.n_steps, "lerp"),
@@ -115,12 +120,12 @@ def _conditional_strips(arrays: Arrays) -> Strips:
 
 def _reconstruction_strips(arrays: Arrays) -> Strips:
     rows = (
-        ("source", "source"),
+        ("round_trip_source", "source"),
         ("round_trip", "z and subcode"),
         ("round_trip_permuted", "another's z, own subcode"),
         ("from_code", "z alone"),
     )
-    return [(text, arrays[name][:N_STOPS]) for name, text in rows]
+    return [(text, arrays[name][:N_STOPS]) for name, text in rows if name in arrays]
 
 
 def _interpolation_strips(arrays: Arrays) -> Strips:
@@ -140,27 +145,29 @@ def _time_strips(arrays: Arrays) -> Strips:
 
 
 USES: dict[str, Use] = {
-    "sample": Use("unconditional generation", _samples, lambda arrays: [("", arrays["samples"])]),
-    "generate": Use("conditional generation", _conditional, _conditional_strips),
-    "reconstruct": Use("reconstruction", _reconstruction, _reconstruction_strips),
-    "vary-time": Use("time-varying reconstruction", _time_varying, _time_strips),
-    "interpolate": Use("interpolation", _interpolation, _interpolation_strips),
-    "traverse": Use("traversal", _traversal, _traversal_strips),
-    "flow": Use("Bayesian flow", _flow, lambda arrays: []),
+    "sample": Use("unconditional generation", ("samples",), _samples, lambda arrays: [("", arrays["samples"])]),
+    "generate": Use("conditional generation", ("fixed_z", "fixed_subcode"), _conditional, _conditional_strips),
+    "reconstruct": Use(
+        "reconstruction",
+        ("round_trip", "round_trip_permuted", "subcode", "from_code"),
+        _reconstruction,
+        _reconstruction_strips,
+    ),
+    "vary-time": Use("time-varying reconstruction", ("time_varying",), _time_varying, _time_strips),
+    "interpolate": Use("interpolation", ("interpolated", "interpolated_slerp"), _interpolation, _interpolation_strips),
+    "traverse": Use("traversal", ("traversed",), _traversal, _traversal_strips),
+    "flow": Use("Bayesian flow", ("flow_paths",), _flow, lambda arrays: []),
 }
 """The name is the command's (``paramrel NAME``)."""
 
 
 def showcase(context: Context, names: tuple[str, ...] = tuple(USES)) -> tuple[Arrays, dict[str, str]]:
-    """Arrays of the uses that the method offers, and the reasons why it does not offer the others (by use)."""
+    """Arrays of the uses that the method offers, and the reasons why others are missing (by name of the array)."""
     arrays, reasons = {}, {}
     for name in names:
+        use = USES[name]
         try:
-            made = USES[name].make(context)
+            arrays |= {key: value.cpu().numpy() for key, value in use.make(context).items()}
         except Unsupported as reason:
-            reasons[name] = str(reason)
-        else:
-            arrays |= {key: value.float().cpu().numpy() for key, value in made.items()}
-    if "traversed_dims" in arrays:
-        arrays["traversed_dims"] = arrays["traversed_dims"].astype(np.int64)
+            reasons |= dict.fromkeys(use.arrays, str(reason))
     return arrays, reasons

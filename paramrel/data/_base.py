@@ -122,7 +122,9 @@ class DataSet(ABC):
     @property
     def centres(self) -> Tensor:
         """The K values of a pixel in [0, 1], ascending and evenly spaced: (K,)."""
-        k = torch.arange(self.bins, dtype=torch.float64)
+        k = torch.arange(
+            self.bins, dtype=torch.float64, device="cpu"
+        )  # also where parameters are only counted ("meta")
         centres = (2 * k + 1) / (2 * self.bins) if self.kind == "discretised" else k / (self.bins - 1)
         return centres.float()
 
