@@ -8,9 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-from paramrel.errors import UserError
 from suite.data_commands import app as data_commands
 from suite.oneline import one_line_errors
+from suite.options import (
+    Config,
+    DataName,
+    DryRun,
+    MethodName,
+    PresetName,
+    Results,
+    Runs,
+    Seed,
+    Stamp,
+    State,
+    Variant,
+    find_cell,
+    find_preset,
+)
+from suite.use_commands import use_commands
 
 # Heavy modules (torch, the methods) are imported inside the commands, so that `paramrel evaluate` on anybody's codes
 # and `--help` start at once.
@@ -21,34 +36,8 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_commands, name="data")
 
-Config = Annotated[Path, typer.Option("--config", help="Parameter file.")]
-PresetName = Annotated[
-    str | None, typer.Option("--preset", help="Preset of the parameter file; its own default if none.")
-]
-DataName = Annotated[str, typer.Option("--dataset", help="Data set; see `paramrel list datasets`.")]
-MethodName = Annotated[str, typer.Option("--method", help="Method; see `paramrel list methods`.")]
-Variant = Annotated[str | None, typer.Option("--variant", help="Variant of the method; its first if none.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the preset's first if none.")]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of trained models and codes.")]
-State = Annotated[Path, typer.Option("--state", help="Folder of training checkpoints, for resuming.")]
-Results = Annotated[Path, typer.Option("--results", help="Folder of tables and figures.")]
-Stamp = Annotated[Path | None, typer.Option("--stamp", help="Also record the hashes of what was made in this file.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
-
-
-def _preset(config: Path, name: str | None):
-    from suite.config import load, resolve
-
-    params = load(config)
-    chosen = name or params.preset
-    return chosen, resolve(params, chosen, str(config))
-
-
-def _cell(config: Path, preset: str | None, data: str, method: str, variant: str | None, seed: int | None):
-    from suite.cells import find
-
-    chosen = _preset(config, preset)[1]
-    return chosen, find(chosen, data, method, variant, seed)
+for use, command in use_commands().items():
+    app.command(use)(command)
 
 
 def _print_json(value: Any) -> None:
@@ -62,7 +51,7 @@ def train(
     config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Train one cell, or go on where a killed training stopped."""
-    chosen, cell = _cell(config, preset, dataset, method, variant, seed)
+    chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
     if dry_run:
         _print_json({"path": str(runs / cell.path), "resolved": cell.resolved, "runtime": chosen.runtime.model_dump()})
         return
@@ -98,13 +87,11 @@ def encode(
     """Write a trained cell's codes, reconstructions, generated images and losses as one .npz file."""
     from suite.names import codes_name
 
-    chosen, cell = _cell(config, preset, dataset, method, variant, seed)
+    chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
     run = runs / cell.path
     if dry_run:
         _print_json({"path": str(run / codes_name(chosen.evaluate)), "evaluate": chosen.evaluate.model_dump()})
         return
-    if not (run / "model.safetensors").exists():
-        raise UserError(f"{cell} is not trained ({run}/model.safetensors is missing): run paramrel train first")
     from suite.encode import encode as encode_cell
     from suite.locks import hold, take_gpu
 
@@ -164,7 +151,7 @@ def figures(
     from suite.figures import FIGURES, save
     from suite.plan import write_stamp
 
-    name, chosen = _preset(config, preset)
+    name, chosen = find_preset(config, preset)
     made = []
     for figure in only or FIGURES:
         if figure not in FIGURES:
@@ -191,7 +178,7 @@ def table(
     from suite.summary import write_summary
     from suite.tables import table2, usage_table, write_table
 
-    name, chosen = _preset(config, preset)
+    name, chosen = find_preset(config, preset)
     folder = results / name
     rows, provenance = collect(chosen, runs)
     write_rows(rows, folder / "rows.csv")
@@ -277,7 +264,7 @@ def trace(
 
     path = Path(table)
     if path.suffix == "":
-        path = results / _preset(config, preset)[0] / f"{table}.csv"
+        path = results / find_preset(config, preset)[0] / f"{table}.csv"
     print(trace_cell(path.with_suffix(".csv"), row, column, runs))
 
 
@@ -309,7 +296,7 @@ def check_config(
     from paramrel.files import write_json
     from suite.config import schema as json_schema
 
-    name, chosen = _preset(config, preset)
+    name, chosen = find_preset(config, preset)
     if schema:
         write_json(schema, json_schema())
     _print_json({name: chosen.model_dump(mode="json", exclude_none=True)})

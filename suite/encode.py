@@ -9,7 +9,7 @@ from torch import Tensor
 
 from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, dataset
-from paramrel.errors import Unsupported
+from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_atomically
 from paramrel.latent_usage import derangement, swapped_losses
 from paramrel.method import Method
@@ -40,13 +40,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     and nll_kl (M,); probe_x, probe_y for class agreement; the arrays of ``suite.uses`` on the first 64 held-out
     images. Where the method cannot make NAME, skipped/NAME is the reason.
     """
-    torch.set_num_threads(runtime.threads)
-    device = choose_device(runtime)
-    if device.type == "cuda":
-        make_cuda_deterministic()
-    data, model = dataset(cell.dataset), cell.build()
-    load_weights(run / "model.safetensors", model)
-    model.to(device).eval()
+    data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
     with torch.no_grad():
         arrays = _codes(model, data, rng) | _images(model, data, evaluate, rng)
@@ -56,6 +50,19 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     return path
 
 
+def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.device]:
+    """The trained method in evaluation mode, and the device it is on. Raises ``UserError`` if it is not trained."""
+    if not (run / "model.safetensors").exists():
+        raise UserError(f"{cell} is not trained ({run}/model.safetensors is missing): run paramrel train first")
+    torch.set_num_threads(runtime.threads)
+    device = choose_device(runtime)
+    if device.type == "cuda":
+        make_cuda_deterministic()
+    model = cell.build()
+    load_weights(run / "model.safetensors", model)
+    return model.to(device).eval(), device
+
+
 def _codes(model: Method, data: DataSet, rng: Rng) -> Arrays:
     """Codes, progressive codes, labels and attributes of the images that probes see."""
     splits = ("train", "test") if data.probe_on == "all" else ("test",)
@@ -63,7 +70,7 @@ def _codes(model: Method, data: DataSet, rng: Rng) -> Arrays:
     for split in splits:
         for rows in np.array_split(np.arange(data.size(split)), -(-data.size(split) // LOADED)):
             images, part = data.evaluation_images(split, rows)
-            for x in _batches(model, images, rng.device):
+            for x in batches(model, images, rng.device):
                 codes.append(model.encode(x))
                 progressive.add(x)
             labels.append(part)
@@ -120,7 +127,7 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Array
     probe_x, probe_y = data.evaluation_images("train", chosen.numpy())
     arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x, "probe_y": probe_y}
     arrays |= {"binary": np.array(True)} if data.binary else _skipped("binary", reason="the images are not binary")
-    z = torch.cat([model.encode(batch).mean for batch in _batches(model, x, rng.device)])
+    z = torch.cat([model.encode(batch).mean for batch in batches(model, x, rng.device)])
     moved = z[derangement(len(z), rng.at("permuted codes"))]
     steps = evaluate.sampling_steps
     generate = _batched(model, lambda x, z, at: model.generate(z, at, steps))
@@ -144,7 +151,7 @@ def _losses(model: Method, x: np.ndarray, rng: Rng) -> Arrays:
     names = ("own", "permuted", "mean", "prior")
     try:
         parts = [
-            swapped_losses(model, batch, rng.at("usage", i)) for i, batch in enumerate(_batches(model, x, rng.device))
+            swapped_losses(model, batch, rng.at("usage", i)) for i, batch in enumerate(batches(model, x, rng.device))
         ]
     except Unsupported as reason:
         return _skipped("loss_points", *(f"loss_{name}" for name in names), reason=str(reason))
@@ -154,13 +161,13 @@ def _losses(model: Method, x: np.ndarray, rng: Rng) -> Arrays:
 
 def _likelihood(model: Method, x: np.ndarray, rng: Rng) -> Arrays:
     try:
-        parts = [model.nll(batch, rng.at("nll", i)) for i, batch in enumerate(_batches(model, x, rng.device))]
+        parts = [model.nll(batch, rng.at("nll", i)) for i, batch in enumerate(batches(model, x, rng.device))]
     except Unsupported as reason:
         return _skipped("nll_data", "nll_kl", reason=str(reason))
     return {name: torch.cat([getattr(p, name[4:]) for p in parts]).cpu().numpy() for name in ("nll_data", "nll_kl")}
 
 
-def _batches(model: Method, images: np.ndarray, device: torch.device) -> list[Tensor]:
+def batches(model: Method, images: np.ndarray, device: torch.device) -> list[Tensor]:
     """Images as methods take them, in batches of about equal size that fit into memory."""
     n_batches = -(-len(images) // images_per_batch(model))
     return [part.float().to(device) for part in torch.from_numpy(images).tensor_split(n_batches)]
@@ -172,8 +179,8 @@ def _batched(
     """``make`` on a batch at a time, each with a stream of its own."""
 
     def run(images: np.ndarray, z: Tensor, rng: Rng) -> Tensor:
-        batches = _batches(model, images, rng.device)
-        pairs = zip(batches, z.tensor_split(len(batches)), strict=True)
+        parts = batches(model, images, rng.device)
+        pairs = zip(parts, z.tensor_split(len(parts)), strict=True)
         return torch.cat([make(x, codes, rng.at(i)) for i, (x, codes) in enumerate(pairs)])
 
     return run

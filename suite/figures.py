@@ -21,8 +21,10 @@ from suite.cells import Cell, cells, run_dir
 from suite.config import Preset
 from suite.evaluate import read_codes
 from suite.names import codes_name
-from suite.results import FIGURE_NAMES
+from suite.results import USE_FIGURES
+from suite.strips import Strip, draw_flow, nothing, padded, show, strips_figure
 from suite.tables import DASH, label
+from suite.uses import USES
 
 N_COLUMNS = 12
 METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
@@ -59,7 +61,7 @@ def _reasons(preset: Preset, runs: Path, cell: Cell) -> dict[str, str]:
 
 def reconstructions(preset: Preset, runs: Path) -> Figure:
     """Held-out images and what each method makes of their codes; another image's code shows whether z matters."""
-    strips: list[tuple[str, str, np.ndarray | str]] = []
+    strips: list[Strip] = []
     for cell in first_seed(preset):
         arrays, reasons = _arrays(preset, runs, cell), _reasons(preset, runs, cell)
         title = dataset(cell.dataset).title
@@ -76,13 +78,7 @@ def reconstructions(preset: Preset, runs: Path) -> Figure:
             elif name in reasons and not name.endswith("permuted"):
                 strips.append((head, text, reasons[name]))
                 head = ""
-    figure, axes = plt.subplots(len(strips), 1, figsize=(7.2, 0.33 * len(strips)), squeeze=False)
-    for axis, (head, text, images) in zip(axes[:, 0], strips, strict=True):
-        _strip(axis, images)
-        axis.text(-0.01, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=7)
-        axis.text(1.01, 0.5, head, transform=axis.transAxes, ha="left", va="center", fontsize=7, weight="bold")
-    figure.subplots_adjust(left=0.23, right=0.74, top=0.99, bottom=0.01, hspace=0.06)
-    return figure
+    return strips_figure(strips)
 
 
 def samples(preset: Preset, runs: Path) -> Figure:
@@ -93,7 +89,7 @@ def samples(preset: Preset, runs: Path) -> Figure:
         if "samples" in shown:
             grids.append((f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}", shown["samples"]))
     if not grids:
-        return _nothing("no method of this preset samples")
+        return nothing("no method of this preset samples")
     n_columns = min(4, len(grids))
     n_rows = -(-len(grids) // n_columns)
     figure, axes = plt.subplots(n_rows, n_columns, figsize=(1.8 * n_columns, 2.15 * n_rows), squeeze=False)
@@ -104,8 +100,8 @@ def samples(preset: Preset, runs: Path) -> Figure:
         if isinstance(images, str):
             axis.text(0.5, 0.5, textwrap.fill(images, 24), ha="center", va="center", fontsize=6)
             continue
-        rows = [np.concatenate(list(_padded(images[i : i + 8])), axis=1) for i in range(0, 64, 8)]
-        _show(axis, np.concatenate(rows, axis=0))
+        rows = [np.concatenate(list(padded(images[i : i + 8])), axis=1) for i in range(0, 64, 8)]
+        show(axis, np.concatenate(rows, axis=0))
     figure.tight_layout()
     return figure
 
@@ -119,7 +115,7 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
             frame = pd.DataFrame([json.loads(line) for line in lines]).drop(columns=["step"])
             frames.append((cell, frame.rolling(25, min_periods=1).mean()))
     if not frames:
-        return _nothing("no method of this preset is trained")
+        return nothing("no method of this preset is trained")
     variants = list(dict.fromkeys((cell.dataset, cell.method, cell.variant) for cell, _ in frames))
     figure, axes = plt.subplots(1, len(variants), figsize=(2.2 * len(variants), 2.4), squeeze=False, sharey=True)
     styles = ("-", "--", ":", "-.")
@@ -140,45 +136,58 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
     return figure
 
 
-FIGURES: dict[str, Callable[[Preset, Path], Figure]] = {name: globals()[name] for name in FIGURE_NAMES}
-"""Each figure of the workflow is the function of that name in this file."""
+def use_figure(use: str) -> Callable[[Preset, Path], Figure]:
+    """The figure of a use: what every method makes of the first held-out images, or why it does not."""
+
+    def draw(preset: Preset, runs: Path) -> Figure:
+        strips: list[Strip] = []
+        for cell in first_seed(preset):
+            arrays, reasons = _arrays(preset, runs, cell), _reasons(preset, runs, cell)
+            head = f"{label(cell.method, cell.variant)}, {dataset(cell.dataset).title}"
+            main = USES[use].arrays[0]
+            if main in arrays:
+                rows = USES[use].strips(arrays)
+                strips += [(head if i == 0 else "", text, images) for i, (text, images) in enumerate(rows)]
+            elif main in reasons:
+                strips.append((head, "", reasons[main]))
+        return strips_figure(strips) if strips else nothing("no method of this preset does this")
+
+    return draw
 
 
-def save(figure: Figure, stem: Path) -> None:
-    """``stem``.png and .pdf without time stamps."""
-    for suffix, metadata in METADATA.items():
-        write_atomically(
-            stem.with_suffix(f".{suffix}"),
-            lambda temporary, suffix=suffix, metadata=metadata: figure.savefig(
-                temporary, format=suffix, dpi=150, metadata=metadata
-            ),
-        )
-    plt.close(figure)
-
-
-def _nothing(reason: str) -> Figure:
-    """A figure that says why it is empty."""
-    figure = plt.figure(figsize=(4, 0.6))
-    figure.text(0.5, 0.5, f"nothing to show: {reason}", ha="center", va="center", fontsize=8)
+def flow(preset: Preset, runs: Path) -> Figure:
+    """The Bayesian flow at the pixel that varies most (Fig. 6): density of many draws, and some of them as lines."""
+    shown = {}
+    for cell in first_seed(preset):
+        arrays = _arrays(preset, runs, cell)
+        if "flow_paths" in arrays:
+            shown.setdefault((cell.dataset, cell.method), arrays)  # the variants of a method share its flow
+    if not shown:
+        return nothing("no method of this preset has a flow")
+    figure, axes = plt.subplots(1, len(shown), figsize=(3.2 * len(shown), 2.4), squeeze=False)
+    for axis, ((data, name), arrays) in zip(axes[0], shown.items(), strict=True):
+        draw_flow(axis, arrays, f"{methods()[name].title}\n{dataset(data).title}")
+    figure.tight_layout()
     return figure
 
 
-def _padded(images: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) to (N, H + 1, W + 1, C) with a grey line between images."""
-    channels_last = images.astype(np.float32).transpose(0, 2, 3, 1)
-    return np.pad(channels_last, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=0.5)
+FIGURES: dict[str, Callable[[Preset, Path], Figure]] = {
+    "reconstructions": reconstructions,
+    "samples": samples,
+    "training_curves": training_curves,
+    "flow": flow,
+}
+FIGURES |= {figure: use_figure(use) for use, figure in USE_FIGURES.items() if figure not in FIGURES}
+"""Figures of the workflow by name."""
 
 
-def _strip(axis: plt.Axes, images: np.ndarray | str) -> None:
-    """Images side by side, or the reason why there are none."""
-    axis.set_axis_off()
-    if isinstance(images, str):
-        axis.text(0, 0.5, images, transform=axis.transAxes, ha="left", va="center", fontsize=6)
-        return
-    _show(axis, np.concatenate(list(_padded(images)), axis=1))
-
-
-def _show(axis: plt.Axes, image: np.ndarray) -> None:
-    axis.imshow(
-        image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-    )
+def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf")) -> None:
+    """``stem``.png and .pdf without time stamps."""
+    for suffix in suffixes:
+        write_atomically(
+            stem.with_suffix(f".{suffix}"),
+            lambda temporary, suffix=suffix: figure.savefig(
+                temporary, format=suffix, dpi=150, metadata=METADATA[suffix]
+            ),
+        )
+    plt.close(figure)

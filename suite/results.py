@@ -1,6 +1,17 @@
 """What results consist of: light names, for the workflow to read without importing what draws them."""
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raise it when the same rows and arrays would give other tables or figures; the workflow then makes them anew."""
 
-FIGURE_NAMES = ("reconstructions", "samples", "training_curves")
+USE_FIGURES = {
+    "sample": "samples",
+    "generate": "generation",
+    "reconstruct": "round_trips",
+    "vary-time": "time_varying",
+    "interpolate": "interpolation",
+    "traverse": "traversal",
+    "flow": "flow",
+}
+"""Uses of codes: the command of each (``paramrel NAME``), and its figure."""
+
+FIGURE_NAMES = ("reconstructions", "training_curves", *USE_FIGURES.values())

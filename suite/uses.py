@@ -138,7 +138,7 @@ def _traversal_strips(arrays: Arrays) -> Strips:
 
 
 def _time_strips(arrays: Arrays) -> Strips:
-    text = "s = " + ", ".join(f"{s:g}" for s in TIMES) + " | x"
+    text = f"z_s, s = {TIMES[0]:g} to 1; x"
     pairs = zip(arrays["time_varying"][:3], arrays["time_source"], strict=False)
     rows = [np.concatenate((frames, x[None])) for frames, x in pairs]
     return [(text if i == 0 else "", row) for i, row in enumerate(rows)]
