@@ -176,7 +176,7 @@ def table(
     from suite.plan import table_files, write_stamp
     from suite.rows import collect, read_rows, write_rows
     from suite.summary import write_summary
-    from suite.tables import table2, usage_table, write_table
+    from suite.tables import TABLES, write_table
 
     name, chosen = find_preset(config, preset)
     folder = results / name
@@ -184,9 +184,8 @@ def table(
     write_rows(rows, folder / "rows.csv")
     write_text(folder / "runs.csv", provenance.to_csv(index=False, lineterminator="\n"))
     written = read_rows(folder / "rows.csv")
-    caption = f"Table 2: linear probes of the codes (preset {name})"
-    write_table(*table2(written), caption, folder / "table2")
-    write_table(*usage_table(written), f"Latent usage (preset {name})", folder / "latent_usage")
+    for stem, (caption, make) in TABLES.items():
+        write_table(*make(written), f"{caption} (preset {name})", folder / stem)
     write_summary(chosen, written, runs, folder)
     if stamp:
         write_stamp(stamp, table_files(f"{folder}"))

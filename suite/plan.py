@@ -15,9 +15,7 @@ from typing import Any
 from paramrel.errors import unknown
 from paramrel.files import check_writable, write_json
 from suite.hashing import short_hash
-from suite.results import FIGURE_NAMES, RESULTS_VERSION
-
-TABLE_STEMS = ("table2", "latent_usage")
+from suite.results import FIGURE_NAMES, RESULTS_VERSION, TABLE_NAMES
 
 
 @dataclass(frozen=True)
@@ -225,7 +223,7 @@ def metric_arguments(evaluate: Any) -> str:
 
 def table_files(folder: str) -> list[str]:
     """Files that ``paramrel table`` writes into a preset's folder of results."""
-    files = [f"{stem}.{suffix}" for stem in TABLE_STEMS for suffix in ("csv", "md", "tex")]
+    files = [f"{stem}.{suffix}" for stem in TABLE_NAMES for suffix in ("csv", "md", "tex")]
     return [f"{folder}/{name}" for name in ("rows.csv", "runs.csv", "metrics.json", "curves.csv", *files)]
 
 

@@ -15,3 +15,5 @@ USE_FIGURES = {
 """Uses of codes: the command of each (``paramrel NAME``), and its figure."""
 
 FIGURE_NAMES = ("reconstructions", "training_curves", *USE_FIGURES.values())
+
+TABLE_NAMES = ("table2", "latent_usage", "disentanglement", "images", "progressive")

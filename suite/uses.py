@@ -167,7 +167,11 @@ def showcase(context: Context, names: tuple[str, ...] = tuple(USES)) -> tuple[Ar
     for name in names:
         use = USES[name]
         try:
-            arrays |= {key: value.cpu().numpy() for key, value in use.make(context).items()}
+            made = {key: value.cpu().numpy() for key, value in use.make(context).items()}
         except Unsupported as reason:
-            reasons |= dict.fromkeys(use.arrays, str(reason))
+            made, why = {}, str(reason)
+        else:
+            why = "the method makes none"
+        arrays |= made
+        reasons |= {key: why for key in use.arrays if key not in made}
     return arrays, reasons

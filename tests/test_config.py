@@ -24,7 +24,9 @@ def tiny(**changes):
 
 
 def test_the_presets_are_there_and_resolve():
-    assert list(PARAMS.presets) == ["quick", "quick5", "small", "paper", "infodiffusion_official"]
+    assert set(PARAMS.presets) >= {"quick", "quick5", "shapes", "small", "paper", "infodiffusion_official"}
+    for name in PARAMS.presets:
+        assert resolve(PARAMS, name).methods
     quick, quick5 = resolve(PARAMS, "quick"), resolve(PARAMS, "quick5")
     assert quick.seeds == (0,) and quick5.seeds == (0, 1, 2, 3, 4)
     assert quick5.model_copy(update={"seeds": (0,), "extends": None}) == quick.model_copy(update={"extends": None})
@@ -136,13 +138,28 @@ def test_a_hash_changes_with_all_that_decides_a_result_and_nothing_else(monkeypa
 
 
 def test_what_a_method_cannot_run_on_is_skipped_with_a_reason():
-    preset = tiny(datasets=["digits"])
-    assert {name for _, name, _ in skipped(preset)} == {"vae", "paramrel_d"}
-    assert {cell.method for cell in cells(preset)} == {"pca", "pixels", "untrained"}
-    with pytest.raises(UserError, match="vae does not run on digits: the likelihood here is Bernoulli"):
-        find(preset, "digits", "vae", None, None)
+    preset = tiny(datasets=["digits_binarized"])
+    reasons = {name: reason for _, name, reason in skipped(preset)}
+    assert {"paramrel_c", "paramrel_discretised"} <= set(reasons) and reasons[
+        "paramrel_c"
+    ] == "binary images: paramrel_d"
+    assert not set(reasons) & {cell.method for cell in cells(preset)}
+    with pytest.raises(UserError, match="paramrel_c does not run on digits_binarized: binary images: paramrel_d"):
+        find(preset, "digits_binarized", "paramrel_c", None, None)
     with pytest.raises(UserError, match="every method skips every data set"):
-        cells(tiny(datasets=["digits"], methods=["vae"]))
+        cells(tiny(datasets=["digits_binarized"], methods=["paramrel_c"]))
+
+
+def test_a_data_set_may_take_some_of_the_methods():
+    some = {"digits": {"methods": ["vae", "pca"]}}
+    preset = tiny(datasets=["digits_binarized", "digits"], methods=["pca", "pixels", "vae"], per_dataset=some)
+    taken = {(cell.dataset, cell.method) for cell in cells(preset)}
+    assert {name for data, name in taken if data == "digits"} == {"vae", "pca"}
+    assert {name for data, name in taken if data == "digits_binarized"} == {"pca", "pixels", "vae"}
+    with pytest.raises(UserError, match="unknown method of this preset 'pixels'"):
+        find(preset, "digits", "pixels", None, None)
+    with pytest.raises(UserError, match="unknown method 'vea': did you mean 'vae'"):
+        tiny(per_dataset={"digits": {"methods": ["vea"]}})
 
 
 def test_missing_data_are_found_while_the_graph_is_built(monkeypatch):

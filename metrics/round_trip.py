@@ -1,0 +1,58 @@
+"""Round trips: image to (code, subcode) and back. Exact inversion is what makes editing an image through its code mean
+anything; a subcode that is not N(0, I) is one that samplers never see."""
+
+import numpy as np
+
+from metrics._base import Arrays, Metric, Value
+from metrics._images import pairs
+from paramrel.errors import UserError
+
+
+class RoundTrip(Metric):
+    """Mean squared error per pixel of ``round_trip`` against ``round_trip_source``, both (M, C, H, W) in [0, 1].
+
+    Of methods with a stochastic subcode only: reconstructions from a code alone are ``mse_from_code``.
+    """
+
+    name = "round_trip"
+    title = "MSE of the round trip"
+    version = 1
+    direction = "lower"
+    range = (0.0, 1.0)
+    needs = ("round_trip", "round_trip_source", "subcode")
+    source = "standard"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        made, source = pairs(arrays, "round_trip", "round_trip_source")
+        return Value(float(np.square(made - source).mean()), len(made))
+
+
+class RoundTripPermuted(RoundTrip):
+    """The same, rendered with another image's code: what the code decides beside the subcode."""
+
+    name = "round_trip_permuted"
+    title = "MSE of the round trip, another's z"
+    direction = "none"
+    needs = ("round_trip_permuted", "round_trip_source", "subcode")
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        made, source = pairs(arrays, "round_trip_permuted", "round_trip_source")
+        return Value(float(np.square(made - source).mean()), len(made))
+
+
+class SubcodeStd(Metric):
+    """Standard deviation of all numbers of ``subcode`` (M, ...), which samplers draw from N(0, I): 1 is right."""
+
+    name = "subcode_std"
+    title = "subcode std (1 is right)"
+    version = 1
+    direction = "none"
+    range = (0.0, float("inf"))
+    needs = ("subcode",)
+    source = "ours"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        subcode = np.asarray(arrays["subcode"], np.float64)
+        if subcode.ndim < 2 or len(subcode) < 2:
+            raise UserError(f"subcode must be (M, ...) of at least two images; got {subcode.shape}")
+        return Value(float(subcode.std()), len(subcode))
