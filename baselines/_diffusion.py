@@ -46,8 +46,12 @@ class Diffusion(nn.Module):
         """x_0 that x_t and eps imply."""
         return (x_t - at(self.noise, t, x_t) * eps) / at(self.signal, t, x_t)
 
+    def v(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """sqrt(abar_t) eps - sqrt(1 - abar_t) x_0 (arXiv 2202.00512), (N, ...)."""
+        return at(self.signal, t, x_0) * eps - at(self.noise, t, x_0) * x_0
+
     def eps_of_v(self, x_t: Tensor, t: Tensor, v: Tensor) -> Tensor:
-        """eps of v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0."""
+        """eps that x_t and v imply."""
         return at(self.noise, t, x_t) * x_t + at(self.signal, t, x_t) * v
 
     def step(self, x_t: Tensor, t: Tensor, s: Tensor, eps: Tensor, *, clip: bool = False) -> Tensor:

@@ -27,8 +27,9 @@ class DiffAeConfig(Frozen):
     beta_last: float = Field(0.02, gt=0, lt=1)
     """beta_T (the official InfoDiffusion code has 1e-2)."""
     parametrisation: Literal["eps", "v"] = "eps"
-    """What the network gives; the loss is the squared error of eps either way. eps: eps itself, as published. v: eps =
-    sqrt(1 - abar_t) x_t + sqrt(abar_t) v (arXiv 2202.00512), which leaves to the network what x_t does not tell."""
+    """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps -
+    sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z tells
+    what the image is, weigh as much as clean ones. Short trainings on small images need it (docs/loss_scales.md)."""
 
     @model_validator(mode="after")
     def _rising(self) -> "DiffAeConfig":
@@ -38,7 +39,7 @@ class DiffAeConfig(Frozen):
 
 
 class DiffAe(Method):
-    """Squared error of eps predicted from (x_t, t, z), with z = e(x).
+    """Squared error of eps (or of v) predicted from (x_t, t, z), with z = e(x).
 
     Images are taken as [-1, 1], binary ones as -1 and 1, and thresholded at 0 when they come out. z is passed at every
     step of sampling and of inversion. (The official InfoDiffusion code drops it in its inversion, which then encodes
@@ -46,6 +47,7 @@ class DiffAe(Method):
     """
 
     name = "diffae"
+    version = 2
     title = "DiffAE"
     source = "K. Preechakul et al., arXiv 2111.15640"
     Config = DiffAeConfig
@@ -76,9 +78,11 @@ class DiffAe(Method):
         z, regulariser, reported = self._code(batch, rng)
         t = self.diffusion.draw_times(rng.stratified("t", len(batch)))
         eps = rng.normal("eps", tuple(batch.shape))
-        error = (self._eps(self.diffusion.diffuse(2 * batch - 1, t, eps), t, z) - eps).square().mean()
+        x_0 = 2 * batch - 1
+        target = eps if self.config.parametrisation == "eps" else self.diffusion.v(x_0, t, eps)
+        error = (self._out(self.diffusion.diffuse(x_0, t, eps), t, z) - target).square().mean()
         latent = self.prior.loss(z, rng.at("prior"))
-        terms = {"eps": error * self.data.n_dims} | reported | {"latent": latent}
+        terms = {self.config.parametrisation: error * self.data.n_dims} | reported | {"latent": latent}
         return LossTerms(error + regulariser + latent, {name: term.detach() for name, term in terms.items()})
 
     def encode(self, x: Tensor) -> Codes:
@@ -141,8 +145,11 @@ class DiffAe(Method):
         """Codes as in training, (N, d)."""
         return self._code(x, rng)[0]
 
+    def _out(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        return self.decoder(x_t, t / self.diffusion.n_times, z).float()
+
     def _eps(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        out = self.decoder(x_t, t / self.diffusion.n_times, z).float()
+        out = self._out(x_t, t, z)
         return out if self.config.parametrisation == "eps" else self.diffusion.eps_of_v(x_t, t, out)
 
     def _predict(self, z: Tensor):
