@@ -29,7 +29,8 @@ def test_the_presets_are_there_and_resolve():
         assert resolve(PARAMS, name).methods
     quick, quick5 = resolve(PARAMS, "quick"), resolve(PARAMS, "quick5")
     assert quick.seeds == (0,) and quick5.seeds == (0, 1, 2, 3, 4)
-    assert quick5.model_copy(update={"seeds": (0,), "extends": None}) == quick.model_copy(update={"extends": None})
+    same = {"seeds": (0,), "datasets": quick.datasets, "extends": None}
+    assert quick5.model_copy(update=same) == quick.model_copy(update={"extends": None})
 
 
 def test_the_paper_preset_is_table_5():
@@ -52,14 +53,14 @@ def test_the_official_preset_is_the_official_code():
 
 
 def test_quick_covers_every_method_and_variant():
-    made = {(cell.method, cell.variant) for cell in cells(resolve(PARAMS, "quick"))}
+    made = {(c.method, c.variant) for c in cells(resolve(PARAMS, "quick")) if c.dataset == "digits_binarized"}
     names = {(name, variant) for name, cls in methods().items() for variant in cls.variants}
     assert made == {(n, v) for n, v in names if method(n).skip(dataset("digits_binarized")) is None}
 
 
 def test_cells_of_quick_are_cells_of_quick5():
     quick, quick5 = ({cell.path for cell in cells(resolve(PARAMS, name))} for name in ("quick", "quick5"))
-    assert quick < quick5, "a training is shared between presets"
+    assert {path for path in quick if path.startswith("digits")} < quick5, "a training is shared between presets"
 
 
 @pytest.mark.parametrize(
