@@ -1,6 +1,7 @@
 """Metrics of a file of codes: anybody's, or what ``suite.encode`` wrote. No model and no torch."""
 
 import hashlib
+import os
 import platform
 import re
 from collections.abc import Sequence
@@ -80,7 +81,10 @@ def parse_options(written: Sequence[str]) -> dict[str, dict[str, Any]]:
         if match is None:
             raise UserError(f"option {text!r} must look like dci.n_trees=40: METRIC.OPTION=VALUE")
         family, key, value = match.groups()
-        given.setdefault(family, {})[key] = yaml.safe_load(value)
+        try:
+            given.setdefault(family, {})[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"option {text!r}: {value!r} is no number, word or list") from None
     return given
 
 
@@ -133,7 +137,7 @@ def _names(arrays: dict[str, np.ndarray], labels: str, key: str, path: Path) -> 
     if names is None:
         return None
     columns = arrays.get(labels, np.empty(0))
-    n_columns = 1 if columns.ndim == 1 else columns.shape[1]
+    n_columns = columns.shape[1] if columns.ndim == 2 else 1
     if len(names.ravel()) != n_columns:
         raise UserError(
             f"{path}: {labels} has {n_columns} column(s) but {key} has {len(names.ravel())}: give one per column"
@@ -142,7 +146,12 @@ def _names(arrays: dict[str, np.ndarray], labels: str, key: str, path: Path) -> 
 
 
 def evaluate_to(path: Path, names: tuple[str, ...], seed: int, out: Path, **more: Any) -> dict[str, Any]:
-    """``evaluate`` and write the result as JSON."""
+    """``evaluate`` and write the result as JSON. Raises ``UserError`` before anything is computed if it cannot be."""
+    nearest = next(folder for folder in out.absolute().parents if folder.exists())
+    if out.is_dir() or not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise UserError(f"cannot write {out}: name a file in a writable folder")
+    if out.exists() and path.exists() and out.samefile(path):
+        raise UserError(f"{out} is the file of codes: name another for the results")
     result = evaluate(path, names, seed, **more)
     write_json(out, result)
     return result

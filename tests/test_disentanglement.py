@@ -121,7 +121,7 @@ def test_dci_at_its_edges():
         metric("dci", SMALL)({"z": codes["z"], "y": np.stack((codes["y"][:, 0], np.ones(300)), 1)})
     with pytest.raises(UserError, match="at least 10 items, got 7"):
         metric("dci", SMALL)({"z": codes["z"][:7], "y": codes["y"][:7]})
-    with pytest.raises(UserError, match="same N"):
+    with pytest.raises(UserError, match="y must be"):
         metric("dci", SMALL)({"z": codes["z"][:7], "y": codes["y"]})
     with pytest.raises(UserError, match="z has 1500 NaN"):
         metric("dci", SMALL)({"z": codes["z"] * np.nan, "y": codes["y"]})
