@@ -59,7 +59,7 @@ def evaluate(
         if names:
             chosen[0](arrays, seed)  # says what is missing
         raise UserError(f"{path} has the arrays {', '.join(arrays) or 'none'}: no metric applies; give z and y")
-    with parallel_config(n_jobs=jobs):
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
         rows = [_measure(metric, arrays, skipped, seed) for metric in chosen]
     libraries = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
     return {
@@ -90,7 +90,7 @@ def parse_options(written: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def _chosen(names: tuple[str, ...], given: Options, shuffled: bool) -> list[Metric]:
     """Metrics with their options. Raises ``UserError`` for unknown names and options."""
-    named = names or tuple(name for name, cls in metrics().items() if cls.by_default)
+    named = dict.fromkeys(names) or tuple(name for name, cls in metrics().items() if cls.by_default)
     check_options(given)
     chosen = [metric(name, options_of(name, given)) for name in named]
     return [metric for metric in chosen if metric.labels] if shuffled else chosen

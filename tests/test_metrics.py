@@ -207,6 +207,22 @@ def test_constant_columns_are_left_out_with_a_note():
         metric("auroc")({"z": base["z"], "y": np.ones(200, int)})
 
 
+def test_an_array_changed_in_place_is_measured_anew():
+    base = arrays()
+    before = metric("auroc")(base).value
+    base["z"][:] = np.random.default_rng(3).normal(size=base["z"].shape)
+    assert metric("auroc")(base).value < before - 0.2
+
+
+def test_labels_may_be_words_or_numbers_with_fractions_and_half_precision_is_enough():
+    base = arrays()
+    expected = metric("auroc")(base).value
+    for y in (np.array(["a", "b", "c", "d"])[base["y"]], base["y"] / 3, base["y"] - 5.0):
+        assert metric("auroc")(base | {"y": y}).value == expected
+    large = (1000 * base["z"]).astype(np.float16)
+    assert metric("auroc")(base | {"z": large}).value == pytest.approx(expected, abs=0.01)
+
+
 def test_constant_codes_and_one_latent_have_values():
     y = np.arange(100) % 2
     assert metric("auroc")({"z": np.zeros((100, 3)), "y": y}).value == 0.5
