@@ -13,12 +13,13 @@ SHAPES: Mapping[str, str] = {
     "progressive_z": "S N d", "progressive_s": "S",
     "x_test": "M C H W", "y_test": "M k?", "probe_x": "P C H W", "probe_y": "P k?", "binary": "",
     "decoded": "M C H W", "reconstructed": "M C H W", "generated": "M C H W", "interpolated": "I F C H W",
+    "round_trip": "R C H W", "round_trip_permuted": "R C H W", "round_trip_source": "R C H W", "subcode": "R ...",
     "loss_points": "T", "loss_own": "T M", "loss_permuted": "T M", "loss_mean": "T M", "loss_prior": "T M",
     "nll_data": "M", "nll_kl": "M",
 }  # fmt: skip
-"""What arrays are called and their shapes: the same letter is the same size, "k?" may be missing. Images, codes and
-labels of N items for probes, of M held-out images for the decoder, of P training images for ``agreement``; S and T
-flow times; I interpolations of F frames."""
+"""What arrays are called and their shapes: the same letter is the same size, "k?" may be missing, "..." is the rest. Images, codes and
+labels of N items for probes, of M held-out images for the decoder (R of them go round), of P training images for
+``agreement``; S and T flow times; I interpolations of F frames."""
 
 SLACK = 1e-3
 """How far pixels may be outside of [0, 1]."""
@@ -61,10 +62,13 @@ def _check_values(name: str, array: np.ndarray, words: bool) -> None:
 
 def _check_shape(name: str, shape: tuple[int, ...], letters: list[str], sizes: dict[str, int]) -> None:
     """``sizes`` of letters grow with every array."""
+    if letters[-1:] == ["..."]:
+        letters = letters[:-1] + ["..."] * max(1, len(shape) - len(letters) + 1)
     forms = [letters[:-1], letters] if letters and letters[-1].endswith("?") else [letters]
     known = ", ".join(f"{letter} = {sizes[letter]}" for letter in letters if letter in sizes)
     form = next((form for form in forms if len(form) == len(shape)), None)
-    if form is None or any(sizes.setdefault(letter, n) != n for letter, n in zip(form, shape, strict=True)):
+    pairs = [] if form is None else [pair for pair in zip(form, shape, strict=True) if pair[0] != "..."]
+    if form is None or any(sizes.setdefault(letter, n) != n for letter, n in pairs):
         wanted = " or ".join(_tuple(form) for form in forms)
         raise UserError(
             f"{name} must be {wanted}" + f" with {known} as other arrays" * bool(known) + f"; its shape is {shape}"

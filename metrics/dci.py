@@ -31,8 +31,8 @@ class DciConfig(Frozen):
     """How many of the 5 folds are fitted; 1 is a single split of 80 / 20."""
     n_items: int | None = Field(None, ge=10)
     """At most so many codes, drawn without replacement; all if none."""
-    max_latents: int | None = Field(None, ge=1)
-    """Codes with more latents are not measured (cost grows with their number; raw pixels are the case)."""
+    max_latents: int | None = Field(512, ge=1)
+    """Codes with more latents are not measured (hours; raw pixels are the case)."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,9 @@ def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[lis
     """
     y = columns(y)
     if config.max_latents is not None and z.shape[1] > config.max_latents:
-        raise Unsupported(f"z has {z.shape[1]} latents, more than the option max_latents = {config.max_latents}")
+        raise Unsupported(
+            f"z has {z.shape[1]} latents, more than the option dci.max_latents = {config.max_latents}: it would take hours"
+        )
     if len(z) < 2 * N_FOLDS:
         raise UserError(f"DCI needs at least {2 * N_FOLDS} items, got {len(z)}: give more codes")
     if config.n_items is not None and len(z) > config.n_items:

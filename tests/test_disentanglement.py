@@ -140,7 +140,7 @@ def test_dci_at_its_edges():
         metric("dci", SMALL)({"z": codes["z"][:7], "y": codes["y"]})
     with pytest.raises(UserError, match="z has 1500 NaN"):
         metric("dci", SMALL)({"z": codes["z"] * np.nan, "y": codes["y"]})
-    with pytest.raises(Unsupported, match="z has 5 latents, more than the option max_latents = 4"):
+    with pytest.raises(Unsupported, match="z has 5 latents, more than the option dci.max_latents = 4"):
         metric("dci", {"max_latents": 4})(codes)
     with_constant = {"z": codes["z"], "y": np.concatenate((codes["y"], np.ones((300, 1), int)), 1)}
     value = metric("dci", SMALL)(with_constant)

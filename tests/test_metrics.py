@@ -28,6 +28,8 @@ def arrays(n: int = 200, d: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
         "loss_own": np.ones((2, n)), "loss_permuted": np.array([[1.0], [3.0]]).repeat(n, 1),
         "loss_mean": np.ones((2, n)), "loss_prior": np.ones((2, n)), "nll_data": np.full(n, 16 * np.log(2)),
         "nll_kl": np.zeros(n), "reconstructed": 0.9 * x + 0.05, "interpolated": x[:30].reshape(5, 6, 1, 4, 4),
+        "round_trip": 0.9 * x[:40], "round_trip_permuted": 0.9 * x[1:41], "round_trip_source": x[:40],
+        "subcode": rng.normal(size=(40, 1, 4, 4)),
         "progressive_z": z * np.array([0.1, 1])[:, None, None], "progressive_s": np.array([0.5, 1.0]),
     }  # fmt: skip
 
@@ -66,6 +68,11 @@ def fitting(name: str) -> dict[str, np.ndarray]:
     except Unsupported:
         return factors()
     return arrays()
+
+
+def test_the_page_on_metrics_names_them_all():
+    page = (DATA.parent.parent / "docs/metrics.md").read_text()
+    assert [name for name in metrics() if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", sorted(metrics()))
