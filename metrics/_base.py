@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from metrics._arrays import SHAPES, Arrays, checked
 from paramrel.errors import UserError
 from paramrel.settings import Frozen
-
-Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class Metric(ABC):
     needs: ClassVar[tuple[str, ...]]
     labels: ClassVar[tuple[str, ...]] = ()
     """Label arrays that it reads: the first that is there counts, one must be. The control shuffles their rows."""
+    shapes: ClassVar[Mapping[str, str]] = SHAPES
+    """Shapes of what it reads; arrays without an entry are its own affair."""
+    text: ClassVar[tuple[str, ...]] = ()
+    """Arrays of ``needs`` that hold words."""
     family: ClassVar[str] = ""
     """Whose options it takes, if not its own: metrics that read one computation share them."""
     by_default: ClassVar[bool] = True
@@ -70,7 +74,7 @@ class Metric(ABC):
     def missing(self, arrays: Arrays) -> list[str]:
         """Names of the arrays that it would need and that are not there."""
         labels = [] if not self.labels or any(name in arrays for name in self.labels) else [" or ".join(self.labels)]
-        return [name for name in self.needs if name not in arrays] + labels
+        return list(dict.fromkeys([name for name in self.needs if name not in arrays] + labels))
 
     def __call__(self, arrays: Arrays, seed: int = 0) -> Value:
         """``compute`` with checked input.
@@ -83,30 +87,16 @@ class Metric(ABC):
             raise UserError(
                 f"metric {self.name} needs the array(s) {', '.join(missing)}; the file has {', '.join(arrays) or 'none'}"
             )
-        for name in (*self.needs, *(name for name in self.labels if name in arrays)):
-            array = np.asarray(arrays[name])
-            if array.size == 0:
-                raise UserError(f"metric {self.name}: {name} is empty")
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise UserError(
-                    f"metric {self.name}: {name} has {int((~np.isfinite(array)).sum())} NaN or infinite values: "
-                    "remove those rows or mend the encoder"
-                )
-            if array.dtype.kind not in "biufUS":
-                raise UserError(f"metric {self.name}: {name} holds {array.dtype}, not numbers")
-        result = self.compute(arrays, seed)
+        labels = next(([name] for name in self.labels if name in arrays), [])
+        names = dict.fromkeys((*self.needs, *labels))
+        try:
+            read = checked({name: arrays[name] for name in names}, self.shapes, words=(*self.text, *self.labels))
+            with threadpool_limits(1):  # threads of a small matrix product wait for each other; cores are for joblib
+                result = self.compute(dict(arrays) | read, seed)
+        except UserError as error:
+            raise UserError(f"metric {self.name}: {error}") from error
         if not np.isfinite(result.value):
             raise UserError(
                 f"metric {self.name} is {result.value} on this input: {result.note or 'no value is defined'}"
             )
         return result
-
-
-def codes_and_labels(arrays: Arrays, codes: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (N, d) and labels as (N, k). Raises ``UserError`` unless both have the same N."""
-    z, y = np.asarray(arrays[codes]), np.asarray(arrays[labels])
-    if z.ndim != 2 or y.ndim not in (1, 2) or len(z) != len(y):
-        raise UserError(
-            f"{codes} must be (N, d) and {labels} (N,) or (N, k) with the same N; got {z.shape} and {y.shape}"
-        )
-    return z, y

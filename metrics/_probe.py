@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from metrics._labels import varying
+from metrics._labels import check_discrete, columns, varying
 from metrics._shared import shared
 from paramrel.errors import UserError
 from paramrel.settings import Frozen
@@ -53,48 +53,54 @@ def classifier(kind: Classifier, seed: int) -> ClassifierMixin:
     return linear_probe()
 
 
-def probe(z: np.ndarray, labels: np.ndarray, seed: int, kind: Classifier = "logistic", folds: str = "stratified") -> Probed:  # fmt: skip
-    """5-fold cross-validation of a probe: (N, d) codes, (N,) labels. The scaler is fitted inside each fold.
+@shared
+def probe_all(z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: str) -> list[Probed]:
+    """5-fold cross-validation of a probe of every column of y that is not constant: (N, d) codes, (N,) or (N, k).
 
-    AUROC: of the positive class for two classes, else macro one-vs-rest. Raises ``UserError`` where a class has
-    fewer members than there are folds, or a fold lacks a class (plain folds of a rare one).
+    The scaler is fitted inside each fold. AUROC: of the larger label for two classes, else macro one-vs-rest. AUROC
+    and accuracy of the same codes come from the same fits. Raises ``UserError`` where every column is constant, a
+    class has fewer members than there are folds, or a fold lacks a class (plain folds of a rare one).
     """
-    counts = np.unique(labels, return_counts=True)[1]
+    y = columns(y)
+    if not len(varying(y)):
+        raise UserError("every label column is constant: there is nothing to predict")
+    labels = [_checked(y[:, column], column) for column in varying(y)]
+    splits = [_splits(one, column, seed, folds) for one, column in zip(labels, varying(y), strict=True)]
+    tasks = [(one, *split) for one, its in zip(labels, splits, strict=True) for split in its]
+    scores = Parallel()(delayed(_fold)(z, *task, kind, seed) for task in tasks)
+    return [Probed(*zip(*scores[i : i + N_FOLDS], strict=True)) for i in range(0, len(scores), N_FOLDS)]
+
+
+def _checked(labels: np.ndarray, column: int) -> np.ndarray:
+    """Classes of one label column. Raises ``UserError`` unless each has as many members as there are folds."""
+    check_discrete(labels, column)
+    values, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if counts.min() < N_FOLDS:
         raise UserError(
-            f"a class has {counts.min()} of {len(labels)} items, fewer than the {N_FOLDS} folds: "
-            "give more items or drop that class"
+            f"label column {column}: class {values[counts.argmin()]} has {counts.min()} of {len(labels)} items, fewer "
+            f"than the {N_FOLDS} folds: give more items, or drop that class or column"
         )
+    return inverse
+
+
+def _splits(labels: np.ndarray, column: int, seed: int, folds: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(train, test) indices. Raises ``UserError`` unless every part has every class."""
     splitter = {"stratified": StratifiedKFold, "plain": KFold}[folds](N_FOLDS, shuffle=True, random_state=seed)
-    scores = Parallel()(delayed(_fold)(z, labels, train, test, kind, seed) for train, test in splitter.split(z, labels))
-    return Probed(tuple(auroc for auroc, _ in scores), tuple(accuracy for _, accuracy in scores))
+    splits = list(splitter.split(labels, labels))
+    if any(len(np.unique(labels[part])) <= labels.max() for split in splits for part in split):
+        raise UserError(
+            f"label column {column}: a fold lacks a class: use stratified folds, give more items or drop that class"
+        )
+    return splits
 
 
 def _fold(z: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, kind: Classifier, seed: int) -> tuple[float, float]:  # fmt: skip
-    """(AUROC, accuracy) of one fold."""
-    n_classes = len(np.unique(labels))
-    if min(len(np.unique(labels[train])), len(np.unique(labels[test]))) < n_classes:
-        raise UserError("a fold lacks a class: use stratified folds, give more items or drop that class")
+    """(AUROC, accuracy) of one fold; labels 0..c-1."""
     model = classifier(kind, seed).fit(z[train], labels[train])
     p = model.predict_proba(z[test])
-    auroc = (
-        roc_auc_score(labels[test], p[:, 1])
-        if n_classes == 2
-        else roc_auc_score(labels[test], p, multi_class="ovr", labels=model.classes_)
-    )
-    return float(auroc), float(np.mean(model.classes_[p.argmax(1)] == labels[test]))
-
-
-@shared
-def probe_all(z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: str) -> list[Probed]:
-    """Every column of y that is not constant. Raises ``UserError`` if all are.
-
-    AUROC and accuracy of the same codes come from the same fits.
-    """
-    y = y[:, None] if y.ndim == 1 else y
-    if not len(varying(y)):
-        raise UserError("every label column is constant: there is nothing to predict")
-    return [probe(z, y[:, column], seed, kind, folds) for column in varying(y)]
+    scores = p[:, 1] if p.shape[1] == 2 else p
+    auroc = roc_auc_score(labels[test], scores, multi_class="ovr")
+    return float(auroc), float(np.mean(p.argmax(1) == labels[test]))
 
 
 def fold_means(scores: list[tuple[float, ...]]) -> tuple[float, ...]:

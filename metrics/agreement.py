@@ -3,7 +3,7 @@
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
-from metrics._labels import columns
+from metrics._labels import check_discrete, columns
 from metrics._probe import linear_probe
 from paramrel.errors import UserError
 
@@ -28,11 +28,14 @@ class Agreement(Metric):
     def compute(self, arrays: Arrays, seed: int) -> Value:
         real, generated, source = (_flat(arrays[name]) for name in ("probe_x", "generated", "x_test"))
         agreed, ceilings = [], []
-        for known, wanted in zip(columns(arrays["probe_y"]).T, columns(arrays["y_test"]).T, strict=True):
-            if len(np.unique(known)) > 1:
+        pairs = zip(columns(arrays["probe_y"]).T, columns(arrays["y_test"]).T, strict=True)
+        for column, (known, wanted) in enumerate(pairs):
+            classes, known = np.unique(known, return_inverse=True)
+            if len(classes) > 1:
+                check_discrete(known, column)
                 probe = linear_probe().fit(real, known)
-                agreed.append(np.mean(probe.predict(generated) == wanted))
-                ceilings.append(probe.score(source, wanted))
+                agreed.append(np.mean(classes[probe.predict(generated)] == wanted))
+                ceilings.append(np.mean(classes[probe.predict(source)] == wanted))
         if not agreed:
             raise UserError("every label column is constant: there is nothing to agree on")
         note = f"the probe is right on {np.mean(ceilings):.3f} of the real images"

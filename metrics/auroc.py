@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value, codes_and_labels
+from metrics._base import Arrays, Metric, Value
 from metrics._labels import columns, constant_note
 from metrics._probe import Classifier, ProbeConfig, fold_means, probe_all
 
@@ -29,7 +29,7 @@ class Auroc(Metric):
     kind: ClassVar[Classifier] = "logistic"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        z, y = codes_and_labels(arrays, self.needs[0], "y")
+        z, y = arrays[self.needs[0]], arrays["y"]
         probed = probe_all(z, y, seed, self.kind, self.config.folds)
         folds = fold_means([p.auroc for p in probed])
         per_label = [float(np.mean(p.auroc)) for p in probed]

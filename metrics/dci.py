@@ -11,8 +11,8 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
-from metrics._base import Arrays, Metric, Value, codes_and_labels
-from metrics._labels import by_appearance, columns, constant_note, varying
+from metrics._base import Arrays, Metric, Value
+from metrics._labels import by_appearance, check_discrete, columns, constant_note, varying
 from metrics._shared import shared
 from paramrel.errors import Unsupported, UserError
 from paramrel.settings import Frozen
@@ -31,8 +31,8 @@ class DciConfig(Frozen):
     """How many of the 5 folds are fitted; 1 is a single split of 80 / 20."""
     n_items: int | None = Field(None, ge=10)
     """At most so many codes, drawn without replacement; all if none."""
-    max_latents: int | None = Field(None, ge=1)
-    """Codes with more latents are not measured (cost grows with their number; raw pixels are the case)."""
+    max_latents: int | None = Field(512, ge=1)
+    """Codes with more latents are not measured (hours; raw pixels are the case)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,12 @@ class Fitted:
 
 
 def disentanglement_per_code(importance: np.ndarray) -> np.ndarray:
-    """d_i = 1 - H_k(R_i.), the entropy of code i's importances over the k factors, log base k. (d, k) to (d,)."""
+    """d_i = 1 - H_k(R_i.), the entropy of code i's importances over the k factors, log base k. (d, k) to (d,).
+
+    Raises ``Unsupported`` for one factor, of which no entropy can be taken.
+    """
+    if importance.shape[1] < 2:
+        raise Unsupported("disentanglement needs at least two factors")
     return 1 - entropy(importance.T + TINY, base=importance.shape[1])
 
 
@@ -56,7 +61,12 @@ def disentanglement(importance: np.ndarray) -> float:
 
 
 def completeness_per_factor(importance: np.ndarray) -> np.ndarray:
-    """c_j = 1 - H_d(R_.j), the entropy of factor j's importances over the d codes, log base d. (d, k) to (k,)."""
+    """c_j = 1 - H_d(R_.j), the entropy of factor j's importances over the d codes, log base d. (d, k) to (k,).
+
+    Raises ``Unsupported`` for one code.
+    """
+    if importance.shape[0] < 2:
+        raise Unsupported("completeness needs at least two latents")
     return 1 - entropy(importance + TINY, base=importance.shape[0])
 
 
@@ -101,9 +111,10 @@ def _canonical(z: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray
     permuted, flipped or rescaled latent would give another forest.
     """
     standard = StandardScaler().fit(z[train].astype(np.float64)).transform(z.astype(np.float64))
-    first = np.take_along_axis(standard, np.abs(standard).argmax(0)[None], 0)
+    largest = np.abs(standard).round(6).argmax(0)  # rounded: a latent of two values may be as large on both sides
+    first = np.take_along_axis(standard, largest[None], 0)
     standard = (standard * np.where(first < 0, -1.0, 1.0)).astype(np.float32)
-    order = np.lexsort(standard[:20][::-1])
+    order = np.lexsort(standard[::-1])
     return standard[:, order], order
 
 
@@ -124,12 +135,16 @@ def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[lis
     """
     y = columns(y)
     if config.max_latents is not None and z.shape[1] > config.max_latents:
-        raise Unsupported(f"z has {z.shape[1]} latents, more than the option max_latents = {config.max_latents}")
+        raise Unsupported(
+            f"z has {z.shape[1]} latents, more than the option dci.max_latents = {config.max_latents}: it would take hours"
+        )
     if len(z) < 2 * N_FOLDS:
         raise UserError(f"DCI needs at least {2 * N_FOLDS} items, got {len(z)}: give more codes")
     if config.n_items is not None and len(z) > config.n_items:
         chosen = np.sort(np.random.default_rng([seed, len(z)]).permutation(len(z))[: config.n_items])
         z, y = z[chosen], y[chosen]
+    for column in varying(y):
+        check_discrete(y[:, column], column)
     note = constant_note(y)
     y = y[:, varying(y)]
     if y.shape[1] < 2:
@@ -159,7 +174,7 @@ class Dci(Metric):
     )
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        z, y = codes_and_labels(arrays, "z", "y")
+        z, y = arrays["z"], arrays["y"]
         fitted, note = dci(z, y, seed, self.config)
         folds = tuple(self.score(split) for split in fitted)
         n = min(len(z), self.config.n_items or len(z))
@@ -181,8 +196,6 @@ class DciCompleteness(Dci):
     title = "DCI (C)"
 
     def score(self, split: Fitted) -> float:
-        if len(split.importance) < 2:
-            raise Unsupported("completeness needs at least two latents")
         return completeness(split.importance)
 
     def extra(self, fitted: list[Fitted]) -> dict:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
+from metrics._images import pairs
 
 
 class MseFromCode(Metric):
@@ -17,8 +18,8 @@ class MseFromCode(Metric):
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        error = np.square(arrays["decoded"].astype(np.float64) - arrays["x_test"])
-        return Value(float(error.mean()), len(error))
+        made, source = pairs(arrays, "decoded")
+        return Value(float(np.square(made - source).mean()), len(made))
 
     def chance(self, arrays: Arrays) -> float:
         """Variance of the pixels around the mean image: what a constant image scores."""
@@ -38,8 +39,8 @@ class BitAccuracyFromCode(Metric):
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        right = (arrays["decoded"] > 0.5) == (arrays["x_test"] > 0.5)
-        return Value(float(right.mean()), len(right))
+        made, source = pairs(arrays, "decoded")
+        return Value(float(((made > 0.5) == (source > 0.5)).mean()), len(made))
 
     def chance(self, arrays: Arrays) -> float:
         """What the thresholded mean image scores."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
+from paramrel.errors import Unsupported
 
 REFERENCE_TIME = "u=0.3"
 """Flow time at which losses with swapped codes are compared; methods without flow time have one point."""
@@ -25,6 +26,7 @@ class DecoderLoss(Metric, ABC):
     direction = "lower"
     range = (0.0, float("inf"))
     unit = "nats/image"
+    text = ("loss_points",)
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
@@ -80,10 +82,13 @@ class PermutedRatio(Metric):
     direction = "higher"
     range = (0.0, float("inf"))
     needs = ("loss_own", "loss_permuted", "loss_points")
+    text = ("loss_points",)
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         own, permuted = at_reference(arrays, "loss_own"), at_reference(arrays, "loss_permuted")
+        if own.mean(dtype=np.float64) <= 0:
+            raise Unsupported("the loss with own codes is not positive: no ratio")
         return Value(float(permuted.mean(dtype=np.float64) / own.mean(dtype=np.float64)), len(own))
 
     def chance(self, arrays: Arrays) -> float:

@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.metrics import mutual_info_score
 
-from metrics._base import Arrays, Metric, Value, codes_and_labels
-from metrics._labels import columns, constant_note, varying
+from metrics._base import Arrays, Metric, Value
+from metrics._labels import by_appearance, check_discrete, columns, constant_note, varying
 from metrics._shared import shared
 from paramrel.errors import Unsupported
 
@@ -26,10 +26,12 @@ class OfInformation(Metric, ABC):
     labels = ("y",)
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        z, y = codes_and_labels(arrays, "z", "y")
+        z, y = arrays["z"], arrays["y"]
         y = columns(y)
         if not len(varying(y)):
             raise Unsupported("every label column is constant")
+        for column in varying(y):
+            check_discrete(y[:, column], column)
         return Value(self.score(*informations(z, y)), len(z), (), constant_note(y))
 
     @abstractmethod
@@ -71,8 +73,9 @@ class Modularity(OfInformation):
 @shared
 def informations(z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(d, k) mutual informations of latents, each in 20 bins of equal width, and factors that vary; (k,) entropies."""
-    factors = y[:, varying(y)].T
-    low, width = z.min(0), np.ptp(z.astype(np.float64), 0)
+    factors = [by_appearance(y[:, column]) for column in varying(y)]
+    z = z.astype(np.float64)
+    low, width = z.min(0), np.ptp(z, 0)
     bins = np.minimum((z - low) / np.where(width > 0, width, 1) * N_BINS, N_BINS - 1).astype(int)
     matrix = np.array([[mutual_info_score(factor, code) for factor in factors] for code in bins.T])
     return matrix.clip(0), np.array([mutual_info_score(factor, factor) for factor in factors])

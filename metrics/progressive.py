@@ -3,11 +3,9 @@
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
-from metrics._shared import shared
 from metrics.accuracy import Accuracy
 from metrics.auroc import Auroc
 from metrics.dci import Dci
-from paramrel.errors import UserError
 
 
 class Progressive(Metric):
@@ -26,7 +24,7 @@ class Progressive(Metric):
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         metric = self.of(self.config)
-        at = [metric(point, seed) for point in points(arrays)]
+        at = [metric({"z": z, "y": arrays["y"]}, seed) for z in arrays["progressive_z"]]
         values = [value.value for value in at]
         s = [float(time) for time in arrays["progressive_s"]]
         return Value(float(np.mean(values)), at[0].n, (), at[0].note, {"s": s, "curve": values})
@@ -65,20 +63,3 @@ class DciProgressive(Progressive):
     name = "dci_progressive"
     version = Dci.version
     title = "DCI (D) of z_s, mean over s"
-
-
-def points(arrays: Arrays) -> list[dict[str, np.ndarray]]:
-    """z and y at every s. Raises ``UserError`` for shapes that do not match."""
-    z, s = arrays["progressive_z"], arrays["progressive_s"]
-    if z.ndim != 3 or s.shape != z.shape[:1] or z.shape[1] != len(arrays["y"]):
-        raise UserError(
-            "progressive_z must be (S, N, d), progressive_s (S,) and y (N,) or (N, k); got "
-            f"{z.shape}, {s.shape} and {np.shape(arrays['y'])}"
-        )
-    return [{"z": codes, "y": arrays["y"]} for codes in slices(z)]
-
-
-@shared
-def slices(z: np.ndarray) -> list[np.ndarray]:
-    """z_s of every s: the same arrays for AUROC and accuracy, so that they share their fits."""
-    return list(z)

@@ -9,7 +9,7 @@ from paramrel.errors import UserError
 
 
 class RoundTrip(Metric):
-    """Mean squared error per pixel of ``round_trip`` against ``round_trip_source``, both (M, C, H, W) in [0, 1].
+    """Mean squared error per pixel of ``round_trip`` against ``round_trip_source``, both (R, C, H, W) in [0, 1].
 
     Of methods with a stochastic subcode only: reconstructions from a code alone are ``mse_from_code``.
     """
@@ -41,7 +41,7 @@ class RoundTripPermuted(RoundTrip):
 
 
 class SubcodeStd(Metric):
-    """Standard deviation of all numbers of ``subcode`` (M, ...), which samplers draw from N(0, I): 1 is right."""
+    """Standard deviation of all numbers of ``subcode`` (R, ...), which samplers draw from N(0, I): 1 is right."""
 
     name = "subcode_std"
     title = "subcode std (1 is right)"
@@ -52,7 +52,7 @@ class SubcodeStd(Metric):
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        subcode = np.asarray(arrays["subcode"], np.float64)
-        if subcode.ndim < 2 or len(subcode) < 2:
-            raise UserError(f"subcode must be (M, ...) of at least two images; got {subcode.shape}")
+        subcode = arrays["subcode"].astype(np.float64)
+        if len(subcode) < 2:
+            raise UserError(f"subcode must be (R, ...) of at least two images; its shape is {subcode.shape}")
         return Value(float(subcode.std()), len(subcode))

@@ -9,8 +9,8 @@ from paramrel.errors import UserError
 class Smoothness(Metric):
     """Distance of neighbouring images of an interpolation, mean over steps and pairs; the straight fade scores least.
 
-    ``interpolated`` (P, S, C, H, W) in [0, 1]: S images from one to the other of P pairs. Distance: root mean square
-    over pixels. It depends on S, so compare equal S only; ``extra`` holds S and the mean distance of every step.
+    ``interpolated`` (I, F, C, H, W) in [0, 1]: F images from one to the other of I pairs. Distance: root mean square
+    over pixels. It depends on F, so compare equal F only; ``extra`` holds F and the mean distance of every step.
     """
 
     name = "smoothness"
@@ -39,7 +39,7 @@ class SmoothnessMax(Smoothness):
 
 
 def neighbour_distances(images: np.ndarray) -> np.ndarray:
-    """Root mean square difference of neighbours: (P, S, C, H, W) to (P, S - 1). Raises ``UserError`` if S < 2."""
-    if images.ndim != 5 or images.shape[1] < 2:
-        raise UserError(f"interpolated must be (P, S, C, H, W) with S >= 2; got {images.shape}")
+    """Root mean square difference of neighbours: (I, F, C, H, W) to (I, F - 1). Raises ``UserError`` if F < 2."""
+    if images.shape[1] < 2:
+        raise UserError(f"interpolated must be (I, F, C, H, W) with F >= 2; its shape is {images.shape}")
     return np.sqrt(np.square(np.diff(images.astype(np.float64), axis=1)).mean((2, 3, 4)))

@@ -8,7 +8,7 @@ from pydantic import Field
 from scipy.stats import rankdata
 from sklearn.model_selection import KFold
 
-from metrics._base import Arrays, Metric, Value, codes_and_labels
+from metrics._base import Arrays, Metric, Value
 from metrics._labels import columns
 from metrics._shared import shared
 from paramrel.errors import Unsupported, UserError
@@ -165,7 +165,7 @@ class _OfAttributes(Metric):
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         name = "attributes" if "attributes" in arrays else "y"
-        z, labels = codes_and_labels(arrays, "z", name)
+        z, labels = arrays["z"], arrays[name]
         whole, parts = tad_of(z, labels, name, self.mode, self.config, seed)
         folds = tuple(self.score(part) for part in parts)
         note = f"mean over folds {np.mean(folds):.4g}; {whole.attrs} of {len(whole.auroc)} attributes captured"

@@ -111,7 +111,7 @@ def evaluate(
             "--metric", help="Metric, repeatable; all that apply if none, but for those that are measured only by name."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides folds and draws.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Decides folds and draws.")] = 0,
     option: Annotated[
         list[str] | None, typer.Option("--option", help="Option of a metric, repeatable: dci.n_trees=40.")
     ] = None,

@@ -1,6 +1,7 @@
 """Metrics of a file of codes: anybody's, or what ``suite.encode`` wrote. No model and no torch."""
 
 import hashlib
+import os
 import platform
 import re
 from collections.abc import Sequence
@@ -58,7 +59,7 @@ def evaluate(
         if names:
             chosen[0](arrays, seed)  # says what is missing
         raise UserError(f"{path} has the arrays {', '.join(arrays) or 'none'}: no metric applies; give z and y")
-    with parallel_config(n_jobs=jobs):
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
         rows = [_measure(metric, arrays, skipped, seed) for metric in chosen]
     libraries = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
     return {
@@ -80,13 +81,16 @@ def parse_options(written: Sequence[str]) -> dict[str, dict[str, Any]]:
         if match is None:
             raise UserError(f"option {text!r} must look like dci.n_trees=40: METRIC.OPTION=VALUE")
         family, key, value = match.groups()
-        given.setdefault(family, {})[key] = yaml.safe_load(value)
+        try:
+            given.setdefault(family, {})[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"option {text!r}: {value!r} is no number, word or list") from None
     return given
 
 
 def _chosen(names: tuple[str, ...], given: Options, shuffled: bool) -> list[Metric]:
     """Metrics with their options. Raises ``UserError`` for unknown names and options."""
-    named = names or tuple(name for name, cls in metrics().items() if cls.by_default)
+    named = dict.fromkeys(names) or tuple(name for name, cls in metrics().items() if cls.by_default)
     check_options(given)
     chosen = [metric(name, options_of(name, given)) for name in named]
     return [metric for metric in chosen if metric.labels] if shuffled else chosen
@@ -133,7 +137,7 @@ def _names(arrays: dict[str, np.ndarray], labels: str, key: str, path: Path) -> 
     if names is None:
         return None
     columns = arrays.get(labels, np.empty(0))
-    n_columns = 1 if columns.ndim == 1 else columns.shape[1]
+    n_columns = columns.shape[1] if columns.ndim == 2 else 1
     if len(names.ravel()) != n_columns:
         raise UserError(
             f"{path}: {labels} has {n_columns} column(s) but {key} has {len(names.ravel())}: give one per column"
@@ -142,7 +146,12 @@ def _names(arrays: dict[str, np.ndarray], labels: str, key: str, path: Path) -> 
 
 
 def evaluate_to(path: Path, names: tuple[str, ...], seed: int, out: Path, **more: Any) -> dict[str, Any]:
-    """``evaluate`` and write the result as JSON."""
+    """``evaluate`` and write the result as JSON. Raises ``UserError`` before anything is computed if it cannot be."""
+    nearest = next(folder for folder in out.absolute().parents if folder.exists())
+    if out.is_dir() or not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise UserError(f"cannot write {out}: name a file in a writable folder")
+    if out.exists() and path.exists() and out.samefile(path):
+        raise UserError(f"{out} is the file of codes: name another for the results")
     result = evaluate(path, names, seed, **more)
     write_json(out, result)
     return result

@@ -131,7 +131,7 @@ def test_disentanglement_of_anybodys_codes_with_options_and_processes(factors, t
     assert (tmp_path / "1.json").read_text() == (tmp_path / "2.json").read_text()
     rows = read(tmp_path / "1.json")
     assert np.array(rows["dci"]["extra"]["importance"]).shape == (4, 2) and len(rows["dci"]["folds"]) == 2
-    assert rows["dci"]["options"] == {"n_trees": 10, "n_folds": 2, "n_items": None, "max_latents": None}
+    assert rows["dci"]["options"] == {"n_trees": 10, "n_folds": 2, "n_items": None, "max_latents": 512}
     assert [one["name"] for one in rows["tad"]["extra"]["attributes"]] == ["hat", "smile"]
     assert rows["attrs"]["value"] == 2 and rows["tad"]["value"] > 0.5
     for row in rows.values():
@@ -177,6 +177,21 @@ def test_evaluate_names_what_is_wrong(codes, tmp_path):
     assert_one_line_error(paramrel("evaluate", str(tmp_path / "nan.npz"), "--metric", "auroc", *out), "z has 40 NaN")
     np.savez(tmp_path / "objects.npz", z=np.array([{"a": 1}], dtype=object), y=np.zeros(1))
     assert_one_line_error(paramrel("evaluate", str(tmp_path / "objects.npz"), *out), "plain arrays")
+    named = ("evaluate", str(codes), "--metric", "auroc")
+    assert_one_line_error(paramrel(*named, "--out", str(tmp_path)), "name a file in a writable folder")
+    assert_one_line_error(paramrel(*named, "--out", str(tmp_path / "nan.npz/o.json")), "name a file in a writable")
+    assert_one_line_error(paramrel(*named, "--out", str(codes)), "is the file of codes")
+    assert_one_line_error(paramrel(*named, *out, "--option", "dci.n_trees=[1"), "'[1' is no number, word or list")
+    good = np.load(codes)
+    for y, says in (
+        (good["y"][:-1], "metric auroc: y must be (N,) or (N, k) with N = 100 as other arrays; its shape is (99,)"),
+        (0 * good["y"], "metric auroc: every label column is constant"),
+        (np.arange(100) / 7, "label column 0 has 100 different values for 100 items"),
+        (np.arange(100) < 3, "class True has 3 of 100 items, fewer than the 5 folds"),
+        (np.full(100, np.datetime64("2020-01-01")), "y holds datetime64[D], not numbers or words"),
+    ):
+        np.savez(tmp_path / "y.npz", z=good["z"], y=y)
+        assert_one_line_error(paramrel("evaluate", str(tmp_path / "y.npz"), "--metric", "auroc", *out), says)
     assert not (tmp_path / "out").exists()
 
 

@@ -103,6 +103,21 @@ def test_dci_does_not_care_about_order_scale_and_sign_of_latents_or_names_of_cla
         assert metric(name, SMALL)(changed).value == pytest.approx(base, abs=1e-9), name
 
 
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_dci_does_not_care_about_order_and_sign_of_latents_that_are_alike_in_most_items(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, (200, 2))
+    z = (rng.random((200, 8)) < 0.3).astype(float)
+    z[:, :2] = y ^ (rng.random((200, 2)) < 0.1)
+    z[:100] = 0  # the first items tell no latent from another
+    z[:, 7] = np.arange(200) % 2  # of two values, as far from the mean on both sides
+    order, signs = rng.permutation(8), rng.choice([-1, 1], 8) * 0.3
+    for name in ("dci", "dci_completeness"):
+        base = metric(name, SMALL)({"z": z, "y": y}).value
+        assert metric(name, SMALL)({"z": (z * signs)[:, order], "y": y}).value == pytest.approx(base, abs=1e-9), name
+
+
 def test_the_number_of_processes_changes_no_number():
     codes = attributes()
     alone = [split.importance for split in fit(codes["z"], codes["y"], [(np.arange(240), np.arange(240, 300))], 5, 0)]
@@ -121,11 +136,11 @@ def test_dci_at_its_edges():
         metric("dci", SMALL)({"z": codes["z"], "y": np.stack((codes["y"][:, 0], np.ones(300)), 1)})
     with pytest.raises(UserError, match="at least 10 items, got 7"):
         metric("dci", SMALL)({"z": codes["z"][:7], "y": codes["y"][:7]})
-    with pytest.raises(UserError, match="same N"):
+    with pytest.raises(UserError, match="y must be"):
         metric("dci", SMALL)({"z": codes["z"][:7], "y": codes["y"]})
     with pytest.raises(UserError, match="z has 1500 NaN"):
         metric("dci", SMALL)({"z": codes["z"] * np.nan, "y": codes["y"]})
-    with pytest.raises(Unsupported, match="z has 5 latents, more than the option max_latents = 4"):
+    with pytest.raises(Unsupported, match="z has 5 latents, more than the option dci.max_latents = 4"):
         metric("dci", {"max_latents": 4})(codes)
     with_constant = {"z": codes["z"], "y": np.concatenate((codes["y"], np.ones((300, 1), int)), 1)}
     value = metric("dci", SMALL)(with_constant)

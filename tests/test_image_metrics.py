@@ -14,7 +14,7 @@ def images(n: int = 6, side: int = 16, channels: int = 3, seed: int = 0) -> np.n
 
 def test_errors_by_hand():
     x = images()
-    case = {"x_test": x, "reconstructed": x + 0.1}
+    case = {"x_test": 0.9 * x, "reconstructed": 0.9 * x + 0.1}
     assert metric("mse")(case).value == pytest.approx(0.01) and metric("psnr")(case).value == pytest.approx(20)
     bits = np.zeros((2, 1, 4, 4), np.uint8)
     wrong = bits.copy()
@@ -23,7 +23,7 @@ def test_errors_by_hand():
     with pytest.raises(Unsupported, match="PSNR is infinite"):
         metric("psnr")({"x_test": x, "reconstructed": x})
     for name in ("mse", "ssim", "notblur"):
-        with pytest.raises(UserError, match=r"must be \(N, C, H, W\)"):
+        with pytest.raises(UserError, match=r"x_test must be \(M, C, H, W\) with M = 6, C = 3, H = 15"):
             metric(name)({"x_test": x, "reconstructed": x[:, :, 1:]})
 
 
@@ -80,5 +80,5 @@ def test_smoothness_of_a_fade_and_of_a_jump():
     for interpolated, mean, largest in ((fade, distance / 10, distance / 10), (jump, distance / 10, distance)):
         assert metric("smoothness")({"interpolated": interpolated}).value == pytest.approx(mean)
         assert metric("smoothness_max")({"interpolated": interpolated}).value == pytest.approx(largest)
-    with pytest.raises(UserError, match="S >= 2"):
+    with pytest.raises(UserError, match="F >= 2"):
         metric("smoothness")({"interpolated": fade[:, :1]})

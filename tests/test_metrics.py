@@ -28,6 +28,8 @@ def arrays(n: int = 200, d: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
         "loss_own": np.ones((2, n)), "loss_permuted": np.array([[1.0], [3.0]]).repeat(n, 1),
         "loss_mean": np.ones((2, n)), "loss_prior": np.ones((2, n)), "nll_data": np.full(n, 16 * np.log(2)),
         "nll_kl": np.zeros(n), "reconstructed": 0.9 * x + 0.05, "interpolated": x[:30].reshape(5, 6, 1, 4, 4),
+        "round_trip": 0.9 * x[:40], "round_trip_permuted": 0.9 * x[1:41], "round_trip_source": x[:40],
+        "subcode": rng.normal(size=(40, 1, 4, 4)),
         "progressive_z": z * np.array([0.1, 1])[:, None, None], "progressive_s": np.array([0.5, 1.0]),
     }  # fmt: skip
 
@@ -38,6 +40,27 @@ def factors(n: int = 60) -> dict[str, np.ndarray]:
     return base | {"y": np.stack((base["y"] % 2, base["y"] // 2), 1)}
 
 
+CHEAP = {name: {"n_trees": 3, "n_folds": 1} for name in ("dci", "dci_progressive")}
+
+
+def damaged(array: np.ndarray) -> dict[str, np.ndarray]:
+    """What people's files hold by mistake."""
+    rng = np.random.default_rng(0)
+    found = {
+        "scalar": np.array(1.0), "one item": array[:1] if array.ndim else array, "flat": array.ravel(),
+        "shorter": array[:-1] if array.ndim else array, "narrower": array[..., :1] if array.ndim else array,
+        "empty": np.zeros((0, *array.shape[1:])), "words": np.full(array.shape, "a"),
+        "noise": rng.normal(size=array.shape), "true": np.ones(array.shape, bool),
+    }  # fmt: skip
+    if array.dtype.kind in "biuf":
+        found |= {
+            "complex": array * 1j, "constant": np.zeros_like(array), "beyond": array * 1e300 + 1e300,
+            "small": array * 1e-30, "fractions": array / 3, "negative": -array.astype(float),
+            "half": array.astype(np.float16), "whole": array.astype(int),
+        }  # fmt: skip
+    return found
+
+
 def fitting(name: str) -> dict[str, np.ndarray]:
     """Arrays on which the metric is defined: classes, or factors where classes are not enough."""
     try:
@@ -45,6 +68,11 @@ def fitting(name: str) -> dict[str, np.ndarray]:
     except Unsupported:
         return factors()
     return arrays()
+
+
+def test_the_page_on_metrics_names_them_all():
+    page = (DATA.parent.parent / "docs/metrics.md").read_text()
+    assert [name for name in metrics() if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", sorted(metrics()))
@@ -76,6 +104,22 @@ class TestContract:
                 broken[need].flat[0] = np.nan
                 with pytest.raises(UserError, match=f"{need} has 1 NaN"):
                     chosen(broken, 0)
+
+    @pytest.mark.filterwarnings("error")
+    def test_damaged_arrays_give_a_clear_error_or_a_value_and_never_a_silent_nan(self, name):
+        chosen, base = metric(name, CHEAP.get(metrics()[name].family or name, {})), fitting(name)
+        for need in {*chosen.needs, *chosen.labels} & set(base):
+            with pytest.raises(UserError, match=f"metric {name}: {need} must be"):
+                chosen(base | {need: base[need][None, None]}, 0)
+            for what, array in damaged(base[need]).items():
+                try:
+                    value = chosen(base | {need: array}, 0)
+                except (UserError, Unsupported) as error:
+                    assert "\n" not in str(error) and len(str(error)) > 10
+                    continue
+                assert what not in ("complex", "empty", "beyond"), (need, what)
+                assert np.isfinite(value.value) and value.n > 0, (need, what)
+                json.dumps([value.extra, chosen.chance(base | {need: array})], allow_nan=False)
 
     def test_shuffled_labels_are_measured_or_do_not_matter(self, name):
         chosen, given_arrays = metric(name), fitting(name)
@@ -154,7 +198,9 @@ def test_progressive_curves_are_the_metric_at_every_s():
         curve = metric(f"{name}_progressive")(base)
         assert curve.extra["s"] == [0.5, 1.0] and curve.extra["curve"][1] == metric(name)(base).value
         assert curve.value == pytest.approx(np.mean(curve.extra["curve"])) and curve.extra["curve"][0] < 0.6
-    with pytest.raises(UserError, match=r"got \(2, 200, 6\), \(2,\) and \(199,\)"):
+    with pytest.raises(
+        UserError, match=r"y must be \(N,\) or \(N, k\) with N = 200 as other arrays; its shape is \(199,\)"
+    ):
         metric("auroc_progressive")(base | {"y": base["y"][1:]})
 
 
@@ -168,6 +214,22 @@ def test_constant_columns_are_left_out_with_a_note():
         metric("auroc")({"z": base["z"], "y": np.ones(200, int)})
 
 
+def test_an_array_changed_in_place_is_measured_anew():
+    base = arrays()
+    before = metric("auroc")(base).value
+    base["z"][:] = np.random.default_rng(3).normal(size=base["z"].shape)
+    assert metric("auroc")(base).value < before - 0.2
+
+
+def test_labels_may_be_words_or_numbers_with_fractions_and_half_precision_is_enough():
+    base = arrays()
+    expected = metric("auroc")(base).value
+    for y in (np.array(["a", "b", "c", "d"])[base["y"]], base["y"] / 3, base["y"] - 5.0):
+        assert metric("auroc")(base | {"y": y}).value == expected
+    large = (1000 * base["z"]).astype(np.float16)
+    assert metric("auroc")(base | {"z": large}).value == pytest.approx(expected, abs=0.01)
+
+
 def test_constant_codes_and_one_latent_have_values():
     y = np.arange(100) % 2
     assert metric("auroc")({"z": np.zeros((100, 3)), "y": y}).value == 0.5
@@ -175,10 +237,14 @@ def test_constant_codes_and_one_latent_have_values():
 
 
 def test_too_few_items_and_shapes_that_do_not_match_are_errors():
-    with pytest.raises(UserError, match="a class has 3 of 7 items, fewer than the 5 folds"):
+    with pytest.raises(UserError, match="label column 0: class 1 has 3 of 7 items, fewer than the 5 folds"):
         metric("auroc")({"z": np.zeros((7, 2)), "y": np.array([0, 0, 0, 0, 1, 1, 1])})
-    with pytest.raises(UserError, match="same N"):
+    with pytest.raises(
+        UserError, match=r"y must be \(N,\) or \(N, k\) with N = 7 as other arrays; its shape is \(8,\)"
+    ):
         metric("auroc")({"z": np.zeros((7, 2)), "y": np.zeros(8)})
+    with pytest.raises(UserError, match="label column 0 has 90 different values for 90 items"):
+        metric("auroc")({"z": np.zeros((90, 2)), "y": np.linspace(0, 1, 90)})
 
 
 def test_agreement_is_the_probes_own_accuracy_on_copies_and_chance_on_noise():
