@@ -358,9 +358,9 @@ def shown(built: Method, n: int = 16) -> tuple[dict, dict]:
 NO_DRAW = ("fixed_z", "fixed_subcode")
 NO_FLOW = {"time_varying": "no flow time", "flow_paths": "no flow"}
 NO_SUBCODE = {"fixed_z": "nothing else is drawn", "fixed_subcode": "nothing else", "subcode": "no stochastic subcode"}
-MISSING = {name: NO_FLOW | NO_SUBCODE for name in AUTOENCODERS}
-MISSING |= {name: NO_FLOW | {"from_code": "in one step"} for name in DIFFUSIONS}
-MISSING["ae"] |= {"samples": "no prior"}
+MISSING = dict.fromkeys(AUTOENCODERS, NO_FLOW | NO_SUBCODE)
+MISSING |= dict.fromkeys(DIFFUSIONS, NO_FLOW | {"from_code": "in one step"})
+MISSING["ae"] = MISSING["ae"] | {"samples": "no prior"}
 """What a baseline does not offer, and part of the reason. All else it has to make."""
 
 
