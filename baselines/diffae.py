@@ -115,7 +115,11 @@ class DiffAe(Method):
 
     def sample(self, n: int, rng: Rng, n_steps: int) -> Tensor:
         """Codes from the latent DDIM, then ``generate``."""
-        return self.generate(self.prior.sample(n, rng.at("z"), n_steps), rng.at("x"), n_steps)
+        return self.generate(self.draw_codes(n, rng.at("z"), n_steps), rng.at("x"), n_steps)
+
+    def draw_codes(self, n: int, rng: Rng, n_steps: int) -> Tensor:
+        """Codes from the latent DDIM: they need not be N(0, I)."""
+        return self.prior.sample(n, rng, n_steps)
 
     def nll(self, x: Tensor, rng: Rng) -> Nll:
         raise Unsupported("its code is a point: the bound's KL would be infinite")

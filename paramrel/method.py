@@ -137,6 +137,10 @@ class Method(nn.Module, ABC):
         """Images at fixed codes, everything else drawn anew (conditional generation)."""
         raise Unsupported("it generates nothing")
 
+    def draw_codes(self, n: int, rng: Rng, n_steps: int) -> Tensor:
+        """n codes from the prior over codes, (n, d): N(0, I) unless the method has learned another."""
+        return rng.normal("z", (n, self.net.latent_dim))
+
     def sample(self, n: int, rng: Rng, n_steps: int) -> Tensor:
         """n images from the prior."""
         raise Unsupported("it has no prior over codes")

@@ -53,7 +53,7 @@ def unconditional(method: Method, n: int, rng: Rng, n_steps: int) -> Tensor:
 def conditional(
     method: Method, x: Tensor, fixed: Literal["z", "subcode"], n_draws: int, rng: Rng, n_steps: int
 ) -> Tensor:
-    """Images that keep one part of each x's encoding while the other is drawn from N(0, I): (N, n_draws, C, H, W).
+    """Images that keep one part of each x's encoding while the other is drawn from its prior: (N, n_draws, C, H, W).
 
     ``fixed="z"``: what z holds stays and details vary (Fig. 3 a, b); ``fixed="subcode"``: the reverse. Raises
     ``Unsupported`` for a method without a subcode.
@@ -66,7 +66,7 @@ def conditional(
     if fixed == "z":
         subs = rng.normal("subcode", tuple(subs.shape))
     if fixed == "subcode":
-        codes = rng.normal("z", tuple(codes.shape))
+        codes = method.draw_codes(len(x) * n_draws, rng.at("codes"), n_steps).reshape(codes.shape)
     return _show_all(method, codes, subs, n_steps)
 
 

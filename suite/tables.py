@@ -118,13 +118,13 @@ def table2(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _table2_line(rows: pd.DataFrame, key: tuple[str, str], notes: list[str]) -> dict[str, str]:
     line = {}
     for data in rows.dataset.unique():
-        paper = published(data, *key, "auroc")
-        if paper is not None:
-            dagger = "" if paper.is_auroc == "yes" else " †"
-            line[f"{dataset(data).title} AUROC, published"] = f"{paper['mean']:.3f}{dagger}"
-            if dagger and not any(note.startswith("†") for note in notes):
-                notes.append("† an accuracy on non-binarised images, copied from another paper (arXiv 2306.08757).")
         for name, digits in (("auroc", 4), ("accuracy", 3)):
+            paper = published(data, *key, name)
+            if paper is not None:
+                dagger = " †" if name == "auroc" and paper.is_auroc == "no" else ""
+                line[f"{dataset(data).title} {metric(name).title}, published"] = f"{paper['mean']:.3f}{dagger}"
+                if dagger and not any(note.startswith("†") for note in notes):
+                    notes.append("† an accuracy on non-binarised images, copied from another paper (arXiv 2306.08757).")
             line[_heading(data, name)] = show(measured(rows, data, *key, name).summary, digits)
     return line
 

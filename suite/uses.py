@@ -1,7 +1,6 @@
 """Uses of codes on a few held-out images: arrays for ``encode``, rows of pictures for figures and commands."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +47,8 @@ class Use:
 
     title: str
     arrays: tuple[str, ...]
-    make: Callable[[Context], dict[str, Tensor]]
+    make: Callable[[Context], dict[str, Tensor | str]]
+    """Arrays, or why a part of them is missing."""
     strips: Callable[[Arrays], Strips]
 
 
@@ -61,18 +61,22 @@ def _conditional(c: Context) -> dict[str, Tensor]:
     return {f"fixed_{part}": uses.conditional(c.method, x, part, N_DRAWS, rng, c.n_steps) for part in ("z", "subcode")}
 
 
-def _reconstruction(c: Context) -> dict[str, Tensor]:
+def _reconstruction(c: Context) -> dict[str, Tensor | str]:
     rng = c.rng.at("reconstruction")
     made = {
         "round_trip_source": c.x,
         "round_trip": uses.reconstruction(c.method, c.x, rng, c.n_steps),
         "round_trip_permuted": uses.reconstruction(c.method, c.x, rng, c.n_steps, c.moved),
     }
-    subcode = uses.subcodes(c.method, c.x, c.method.encode(c.x).mean, rng, c.n_steps)
-    if subcode is not None:
-        made["subcode"] = subcode
-    with suppress(Unsupported):
-        made["from_code"] = uses.from_code(c.method, c.x)
+    parts = {
+        "subcode": lambda: c.method.invert(c.x, c.method.encode(c.x).mean, rng, c.n_steps),
+        "from_code": lambda: uses.from_code(c.method, c.x),
+    }
+    for name, make in parts.items():
+        try:
+            made[name] = make()
+        except Unsupported as reason:
+            made[name] = str(reason)
     return made
 
 
@@ -165,13 +169,10 @@ def showcase(context: Context, names: tuple[str, ...] = tuple(USES)) -> tuple[Ar
     """Arrays of the uses that the method offers, and the reasons why others are missing (by name of the array)."""
     arrays, reasons = {}, {}
     for name in names:
-        use = USES[name]
         try:
-            made = {key: value.cpu().numpy() for key, value in use.make(context).items()}
+            made = USES[name].make(context)
         except Unsupported as reason:
-            made, why = {}, str(reason)
-        else:
-            why = "the method makes none"
-        arrays |= made
-        reasons |= {key: why for key in use.arrays if key not in made}
+            made = dict.fromkeys(USES[name].arrays, str(reason))
+        reasons |= {key: value for key, value in made.items() if isinstance(value, str)}
+        arrays |= {key: value.cpu().numpy() for key, value in made.items() if not isinstance(value, str)}
     return arrays, reasons

@@ -7,6 +7,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from baselines._observation import Gaussian
+from paramrel import uses
 from paramrel.data import dataset
 from paramrel.divergences import kl_standard_normal
 from paramrel.errors import Unsupported
@@ -16,6 +17,7 @@ from paramrel.networks import budget, initialise, n_parameters
 from paramrel.rng import Rng
 from suite.cells import cells
 from suite.config import load, resolve
+from suite.uses import USES, Context, showcase
 from tests.conftest import ROOT, TINY_NETWORK
 
 RNG = Rng((0, "baselines"))
@@ -141,6 +143,32 @@ def test_regularisers_pull_codes_to_the_prior(name):
     before = built.encode(images(built, 200)).mean.mean()
     train(built, 40)
     assert built.encode(images(built, 200)).mean.mean().abs() < 0.8 * before
+
+
+def test_v_prediction_is_eps_prediction_with_another_weight():
+    """The squared error of v is that of the eps it implies, over abar_t."""
+    x = images(build("diffae"), 32)
+    for t in (1, 200, 600):
+        built = build("diffae", parametrisation="v", n_times=1000)
+        built.diffusion.draw_times = lambda u, t=t: torch.full((len(u),), t)
+        terms = built.loss(x, RNG)
+        eps, times = RNG.normal("eps", tuple(x.shape)), torch.full((32,), t)
+        implied = built._eps(built.diffusion.diffuse(2 * x - 1, times, eps), times, built.encode(x).mean)
+        expected = (implied - eps).square().mean() / built.diffusion.signal[t] ** 2
+        assert torch.allclose(terms.reported["v"] / 64, expected, rtol=2e-2 if t == 1 else 1e-3)
+        assert torch.allclose(terms.total, terms.reported["v"] / 64 + terms.reported["latent"])
+
+
+def test_both_parametrisations_learn_and_v_uses_the_code_more():
+    """Images of noise and a code: nearer to the code's source with v, after the same few steps."""
+    x, errors = images(build("diffae"), 400), {}
+    for parametrisation in ("eps", "v"):
+        built = train(build("diffae", parametrisation=parametrisation), 300)
+        with torch.no_grad():
+            z = built.encode(x).mean
+            own, other = built.generate(z, RNG, 20), built.generate(z.roll(1, 0), RNG, 20)
+        errors[parametrisation] = ((own - x).square().mean() / (other - x).square().mean()).item()
+    assert errors["v"] < errors["eps"] < 0.97, errors
 
 
 class TestScales:
@@ -319,6 +347,74 @@ def test_what_a_baseline_cannot_do_it_says():
     assert all(len(reason) > 10 for reason in reasons.values())
 
 
+def shown(built: Method, n: int = 16) -> tuple[dict, dict]:
+    """Uses of codes of a method in evaluation mode: arrays, and reasons for what is missing."""
+    x = images(built.eval(), n)
+    with torch.no_grad():
+        z = built.encode(x).mean
+        return showcase(Context(built, x, z.mean(0), z.std(0), RNG.at("uses"), 6))
+
+
+NO_DRAW = ("fixed_z", "fixed_subcode")
+NO_FLOW = {"time_varying": "no flow time", "flow_paths": "no flow"}
+NO_SUBCODE = {"fixed_z": "nothing else is drawn", "fixed_subcode": "nothing else", "subcode": "no stochastic subcode"}
+MISSING = dict.fromkeys(AUTOENCODERS, NO_FLOW | NO_SUBCODE)
+MISSING |= dict.fromkeys(DIFFUSIONS, NO_FLOW | {"from_code": "in one step"})
+MISSING["ae"] = MISSING["ae"] | {"samples": "no prior"}
+"""What a baseline does not offer, and part of the reason. All else it has to make."""
+
+
+@pytest.mark.parametrize("data", ["digits_binarized", "digits", "shapes3d_rendered_16"])
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_use_is_made_or_has_a_reason(name, data):
+    built = build(name, data)
+    arrays, reasons = shown(built)
+    missing = MISSING[name]
+    assert set(reasons) == set(missing)
+    assert all(missing[array] in reason for array, reason in reasons.items()), reasons
+    for use in USES.values():
+        assert all((array in arrays) != (array in reasons) for array in use.arrays)
+    shape = built.data.shape
+    expected = {"round_trip": (16,), "interpolated": (8, 9), "interpolated_slerp": (8, 9), "traversed": (4, 11)}
+    expected |= {"samples": (16,), "from_code": (16,), **dict.fromkeys(NO_DRAW, (2, 8))}
+    for array, leading in expected.items():
+        if array in arrays:
+            assert arrays[array].shape == leading + shape, array
+            assert arrays[array].min() >= 0 and arrays[array].max() <= 1, array
+
+
+@pytest.mark.parametrize("name", ["vae", "diffae"])
+def test_uses_keep_what_they_say_they_keep(name):
+    built = train(build(name, "digits"), 300)
+    built.finish(built.data.evaluation_images("train")[0], RNG)
+    arrays, _ = shown(built)
+    trip = torch.from_numpy(arrays["round_trip"])
+    ends = torch.from_numpy(arrays["interpolated"])[:, [0, -1]]
+    assert torch.allclose(ends[:, 0], trip[:8], atol=1e-3) and torch.allclose(ends[:, 1], trip[8:], atol=1e-3)
+    x = images(built, 16)
+    middle = ends.new_tensor(arrays["interpolated"][:, 4])
+    assert ((middle - x[:8]).square().mean() < (x[8:] - x[:8]).square().mean()).item()
+    moves = torch.from_numpy(arrays["traversed"]).diff(dim=1).square().mean((1, 2, 3, 4))
+    assert (moves > 1e-5).all(), "the busiest latents change the image"
+    if name == "diffae":
+        subcode = arrays["subcode"]
+        assert 0.7 < subcode.std() < 1.3 and abs(subcode.mean()) < 0.3
+        spread = {array: torch.from_numpy(arrays[array]).std(1).mean().item() for array in NO_DRAW}
+        assert all(value > 0.02 for value in spread.values()), "what is drawn anew changes the image"
+
+
+def test_codes_drawn_beside_a_fixed_subcode_are_the_methods_own():
+    """Not N(0, I) where the method has learned where its codes lie."""
+    built = build("diffae")
+    built.prior.measure(5 + 0.1 * RNG.normal("far", (100, built.net.latent_dim)))
+    drawn = []
+    hook = built.decoder.register_forward_pre_hook(lambda module, given: drawn.append(given[2]))
+    with torch.no_grad():
+        uses.conditional(built, images(built, 2), "subcode", 8, RNG, 3)
+    hook.remove()
+    assert drawn[-1].shape == (16, built.net.latent_dim) and (drawn[-1].mean() - 5).abs() < 0.5
+
+
 PARAMS = load(ROOT / "params.yaml")
 
 
@@ -328,16 +424,18 @@ def test_parameters_are_matched_within_ten_percent(preset, monkeypatch):
     from suite import cells as cells_module
 
     monkeypatch.setattr(cells_module, "_n_images", lambda name: 1000)  # sizes do not depend on the files
-    for data in resolve(PARAMS, preset).datasets:
+    chosen = resolve(PARAMS, preset)
+    known = dict.fromkeys((*chosen.datasets, *chosen.per_dataset))  # also sets that a user may put in
+    for data in known:
         monkeypatch.setattr(type(dataset(data)), "check_available", lambda self: None)
     counts = {}
-    for cell in cells(resolve(PARAMS, preset)):
+    for cell in cells(chosen.model_copy(update={"datasets": tuple(known)})):
         if method(cell.method).trained:
             with torch.device("meta"):
                 size = n_parameters(cell.build())
             counts[cell.dataset, cell.method, cell.variant] = size / budget(dataset(cell.dataset).shape, cell.network)
-    assert {name for _, name, _ in counts} >= set(BASELINES)
-    assert all(0.9 <= share <= 1.1 for share in counts.values()), counts
+    assert chosen.methods != "all" or {name for _, name, _ in counts} >= set(BASELINES)
+    assert counts and all(0.9 <= share <= 1.1 for share in counts.values()), counts
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 16, 16), (3, 32, 32), (3, 64, 64)])

@@ -54,7 +54,8 @@ def test_the_true_noise_gives_the_image_back_at_every_time():
 def test_v_and_eps_say_the_same():
     diffusion = Diffusion(1000, 1e-4, 0.02)
     x, eps, t = RNG.normal("x", (1000, 3)), RNG.normal("e", (1000, 3)), torch.arange(1, 1001)
-    v = diffusion.diffuse(eps, t, -x)  # sqrt(abar) eps - sqrt(1 - abar) x_0
+    v = diffusion.v(x, t, eps)
+    assert torch.equal(v, diffusion.diffuse(eps, t, -x)), "sqrt(abar) eps - sqrt(1 - abar) x_0"
     assert torch.allclose(diffusion.eps_of_v(diffusion.diffuse(x, t, eps), t, v), eps, atol=1e-5)
 
 
