@@ -37,6 +37,12 @@ def test_an_overlay_is_merged_key_by_key_and_written_out(here):
     assert {cell.seed for cell in merged.cells.values()} == {7} and set(merged.steps.values()) == {3}
     assert {cell.method for cell in merged.cells.values()} == {cell.method for cell in plain.cells.values()}
     assert Path(merged.config).exists() and plain.config == "params.yaml"
+    small = {
+        "presets": {"tiny": {"train": {"learning_rate": 1e-5}, "per_method": {"pca": {"variants": {"b": {}, "a": {}}}}}}
+    }
+    again = yaml.safe_load(Path(Plan.read(small).config).read_text())["presets"]["tiny"]
+    assert again["train"]["learning_rate"] == 1e-5, "a number must not become a word on the way"
+    assert list(again["per_method"]["pca"]["variants"]) == ["b", "a"], "the first variant is the default"
     written = resolve(load(Path(merged.config)), "tiny")
     assert written.train.batch_size == 16 and written.network == resolve(load(Path("params.yaml")), "tiny").network
 
@@ -91,7 +97,7 @@ def test_stamps_change_with_the_configuration_and_results_do_not(here):
 
 
 def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figure(here, monkeypatch):
-    preset = TINY_PRESET | {"datasets": ["digits"], "seeds": [0]}
+    preset = TINY_PRESET | {"datasets": ["digits"], "methods": ["pca", "pixels", "untrained"], "seeds": [0]}
     (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
     plan = Plan.read({})
     chosen = resolve(load(here / "params.yaml"), "tiny")
