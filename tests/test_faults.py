@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from suite.locks import enter_run, hold, holder, lock_path
+from tests.conftest import run
 from tests.graphs import SLOW, commands_in, contents, kill, snakemake, start, wait_for, write_preset
 
 COMMAND = ("snakemake", "--cores", "2")
@@ -77,6 +78,10 @@ def test_a_rival_is_turned_away_and_an_orphan_is_waited_for(project):
     write_preset(project, methods=["toy_slow"], per_method={"toy_slow": {"variants": {"a": {}}}})
     first = start(project, *COMMAND, TOY_SLEEP="2")
     wait_for(lambda: training(project), 120, "a training")
+    said = run("paramrel", "status", cwd=project, PYTHONPATH=str(project)).stdout
+    assert (
+        "running train digits_binarized/toy_slow-a" in said and "Snakemake is at work here" in said and "left" in said
+    )
     second = snakemake(project)
     assert second.returncode != 0 and "lock" in second.stderr.lower(), "a living Snakemake's lock was removed"
     kill(first.pid)  # its training lives on
