@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paramrel.errors import unknown
-from paramrel.files import check_writable, write_json
+from paramrel.files import check_writable, write_json, write_text
 from suite.hashing import short_hash
 from suite.results import FIGURE_NAMES, RESULTS_VERSION, TABLE_NAMES
 
@@ -71,8 +71,8 @@ class Plan:
         """From Snakemake's ``config``: ``params`` names the file, ``preset`` the preset.
 
         Other keys (from --configfile) are merged on top and the result is written out, so that any command of the
-        graph can be copied and run by hand. ``folders`` replace runs, state and results. Raises ``UserError`` for a bad configuration, missing data or a
-        results folder that cannot be written.
+        graph can be copied and run by hand. ``folders`` replace runs, state and results. Raises ``UserError`` for a bad
+        configuration, missing data or a results folder that cannot be written.
         """
         import yaml
 
@@ -84,9 +84,10 @@ class Plan:
         if extra:
             raw = yaml.safe_load(written.read_text())
             params = parse(merge(raw, extra), f"{written} with --configfile")
-            content = params.model_dump(mode="json")
-            written = Path("state/configs") / f"{short_hash(content)}.json"
-            write_json(written, content)
+            # YAML, not JSON: its readers take JSON's 1e-05 for a word. Unsorted: tables keep the order of variants.
+            text = yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False)
+            written = Path("state/configs") / f"{short_hash(text)}.yaml"
+            write_text(written, text)
         name = overlay.get("preset", params.preset)
         if name not in params.presets:
             raise unknown("preset", name, params.presets)

@@ -12,9 +12,9 @@ import pandas as pd
 from suite.locks import holder, lock_path, running
 from suite.plan import Plan, PlannedCell
 
-STAGES = ("train", "encode", "evaluate")
+STAGES = ("train", "encode", "evaluate", "control")
 STATES = ("done", "running", "failed", "waiting")
-GUESSED_SECONDS = {"train": 60.0, "encode": 15.0, "evaluate": 8.0}
+GUESSED_SECONDS = {"train": 60.0, "encode": 15.0, "evaluate": 8.0, "control": 8.0}
 """For stages of which nothing is known yet."""
 
 
@@ -34,13 +34,18 @@ class Job:
 
 
 def jobs(plan: Plan, logs: Path = Path("logs")) -> list[Job]:
-    """Every stage of every cell."""
-    return [_job(plan, cell, stage, logs) for cell in plan.cells.values() for stage in STAGES]
+    """Every stage of every cell; few cells have a control."""
+    return [
+        _job(plan, cell, stage, logs)
+        for cell in plan.cells.values()
+        for stage in STAGES
+        if stage != "control" or cell.path in plan.controlled
+    ]
 
 
 def output(plan: Plan, cell: PlannedCell, stage: str) -> Path:
     """The file that a stage makes last."""
-    names = {"train": "run.json", "encode": plan.codes, "evaluate": plan.metrics}
+    names = {"train": "run.json", "encode": plan.codes, "evaluate": plan.metrics, "control": plan.control}
     return Path(plan.runs) / cell.path / names[stage]
 
 
@@ -55,7 +60,8 @@ def _job(plan: Plan, cell: PlannedCell, stage: str, logs: Path) -> Job:
         since = max(0.0, time.time() - owner.get("started", time.time()))
         return Job(cell, stage, "running", log, f"{where}, for {show_seconds(since)}{note}", done)
     # A later stage's log may be of an earlier configuration's run of the same cell: it must be newer than its input.
-    previous = output(plan, cell, STAGES[STAGES.index(stage) - 1]) if stage != "train" else None
+    before = {"encode": "train", "evaluate": "encode", "control": "encode"}
+    previous = output(plan, cell, before[stage]) if stage != "train" else None
     if log.exists() and (previous is None or (previous.exists() and log.stat().st_mtime >= previous.stat().st_mtime)):
         return Job(cell, stage, "failed", log, last_line(log))
     return Job(cell, stage, "waiting", log)
@@ -148,7 +154,7 @@ def show(plan: Plan, at_once: int, failed_only: bool = False) -> str:
 def show_failed(failed: list[Job]) -> str:
     """One block: what failed, why, and where the whole log is."""
     if not failed:
-        return "No training, encoding or evaluation failed."
+        return "No job of a cell failed."
     lines = [f"{len(failed)} failed; the same command tries them again, a training goes on from its checkpoint:"]
     for job in failed:
         lines += [f"  {job.stage} {job.cell.path}", f"    {job.note}", f"    log: {job.log}"]

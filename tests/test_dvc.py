@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import run
+from tests.conftest import TINY_PRESET, run
 from tests.graphs import contents, snakemake, write_preset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 METHODS = ["pca", "pixels", "vae"]
+RENDERED = "shapes3d_rendered_16"
+N_CELLS = len(METHODS) + 1
+"""The methods on digits, one of them on a set that is prepared."""
 
 
 def dvc(project: Path, *arguments: str, fails: bool = False) -> str:
@@ -66,7 +69,10 @@ def change(project: Path, **settings) -> None:
 @pytest.fixture
 def origin(checkout: Path) -> Path:
     """A repository with a miniature preset, as its author has it before the first run."""
-    write_preset(checkout, methods=METHODS)
+    trees = {"dci": {"n_trees": 2, "n_folds": 1, "n_items": 200}, "dci_progressive": {"n_trees": 2, "n_items": 200}}
+    sets = {"evaluate": TINY_PRESET["evaluate"] | {"options": trees}}
+    sets |= {"datasets": ["digits_binarized", RENDERED], "per_dataset": {RENDERED: {"methods": ["pca"]}}}
+    write_preset(checkout, methods=METHODS, **sets)
     shutil.rmtree(checkout / "results")
     (checkout / "dvc.lock").unlink(missing_ok=True)
     git(checkout, "init", "-q", "-b", "main")
@@ -84,7 +90,7 @@ def test_nothing_is_stale_and_nothing_is_done_twice(origin, tmp_path):
     first = commit(origin, "first results")
     made = contents(origin / "results/tiny")
     dvc(origin, "push")
-    assert not git(origin, "ls-files", "runs") and "results/tiny/table2.csv" in git(origin, "ls-files")
+    assert not git(origin, "ls-files", "runs", "prepared") and "results/tiny/table2.csv" in git(origin, "ls-files")
     assert "auroc" in dvc(origin, "metrics", "show")
     dvc(origin, "plots", "show")
     assert (origin / "dvc_plots/index.html").exists()
@@ -93,6 +99,7 @@ def test_nothing_is_stale_and_nothing_is_done_twice(origin, tmp_path):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(origin), str(clone))
     dvc(clone, "pull")
+    assert (clone / f"prepared/{RENDERED}-v1/card.json").exists() and not list((clone / "prepared").glob(".*"))
     assert unchanged(clone)
     assert not {"data", "fit", "train", "encode", "evaluate"} & set(planned(clone))
 
@@ -100,7 +107,7 @@ def test_nothing_is_stale_and_nothing_is_done_twice(origin, tmp_path):
     settings = yaml.safe_load((clone / "params.yaml").read_text())["presets"]["tiny"]["evaluate"]
     change(clone, evaluate=settings | {"n_images": 30})
     jobs = planned(clone)
-    assert jobs["encode"] == jobs["evaluate"] == len(METHODS) and not {"fit", "train"} & set(jobs)
+    assert jobs["encode"] == jobs["evaluate"] == N_CELLS and not {"fit", "train"} & set(jobs)
     git(clone, "checkout", "-q", "params.yaml")
 
     # Trap 1, kept files and other settings: what a changed number of steps touches is trained again, nothing else.

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from suite import locks
 from suite.locks import enter_run, hold, holder, lock_path
+from tests.conftest import run
 from tests.graphs import SLOW, commands_in, contents, kill, snakemake, start, wait_for, write_preset
 
 COMMAND = ("snakemake", "--cores", "2")
@@ -77,6 +79,10 @@ def test_a_rival_is_turned_away_and_an_orphan_is_waited_for(project):
     write_preset(project, methods=["toy_slow"], per_method={"toy_slow": {"variants": {"a": {}}}})
     first = start(project, *COMMAND, TOY_SLEEP="2")
     wait_for(lambda: training(project), 120, "a training")
+    said = run("paramrel", "status", cwd=project, PYTHONPATH=str(project)).stdout
+    assert (
+        "running train digits_binarized/toy_slow-a" in said and "Snakemake is at work here" in said and "left" in said
+    )
     second = snakemake(project)
     assert second.returncode != 0 and "lock" in second.stderr.lower(), "a living Snakemake's lock was removed"
     kill(first.pid)  # its training lives on
@@ -118,3 +124,21 @@ def test_only_a_dead_snakemakes_locks_are_removed(tmp_path):
     )
     alone = start(tmp_path, "python", "alone.py", PYTHONPATH=str(Path(__file__).parent.parent))
     assert alone.wait(30) == 0 and "True" in (tmp_path / "out.log").read_text() and not list(locks.iterdir())
+
+
+def test_trainings_of_one_machine_share_its_gpus(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setattr(locks, "_HELD", [])
+
+    def taken(visible: str = "4,7") -> str:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        locks.take_gpu(tmp_path, per_gpu=2)
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+
+    assert [taken() for _ in range(4)] == ["4", "7", "4", "7"], "each GPU once before any twice"
+    assert taken() == "4,7", "beyond that it is CUDA's choice"
+    locks._HELD.pop(0).close()  # the first training ends
+    assert taken() == "4"
+    assert taken("3") == "3", "one GPU needs no choice"
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    assert taken() == "4,7", "a cluster has chosen"

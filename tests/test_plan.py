@@ -19,6 +19,7 @@ from suite.plan import Plan, write_stamp
 from suite.prune import remove, stale
 from suite.results import FIGURE_NAMES
 from suite.rows import collect
+from suite.status import jobs, remaining_seconds
 from suite.tables import table2, usage_table
 from tests.conftest import TINY_PRESET
 
@@ -27,8 +28,13 @@ from tests.conftest import TINY_PRESET
 def here(tmp_path, monkeypatch):
     """A folder of its own with a parameter file."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": TINY_PRESET}}))
+    write_params(tmp_path)
     return tmp_path
+
+
+def write_params(here: Path, **changes) -> None:
+    """Make ``tiny`` with ``changes`` the only preset."""
+    (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": TINY_PRESET | changes}}))
 
 
 def test_an_overlay_is_merged_key_by_key_and_written_out(here):
@@ -37,6 +43,12 @@ def test_an_overlay_is_merged_key_by_key_and_written_out(here):
     assert {cell.seed for cell in merged.cells.values()} == {7} and set(merged.steps.values()) == {3}
     assert {cell.method for cell in merged.cells.values()} == {cell.method for cell in plain.cells.values()}
     assert Path(merged.config).exists() and plain.config == "params.yaml"
+    small = {
+        "presets": {"tiny": {"train": {"learning_rate": 1e-5}, "per_method": {"pca": {"variants": {"b": {}, "a": {}}}}}}
+    }
+    again = yaml.safe_load(Path(Plan.read(small).config).read_text())["presets"]["tiny"]
+    assert again["train"]["learning_rate"] == 1e-5, "a number must not become a word on the way"
+    assert list(again["per_method"]["pca"]["variants"]) == ["b", "a"], "the first variant is the default"
     written = resolve(load(Path(merged.config)), "tiny")
     assert written.train.batch_size == 16 and written.network == resolve(load(Path("params.yaml")), "tiny").network
 
@@ -78,6 +90,21 @@ def test_only_what_no_preset_wants_is_stale(here):
     assert not Path("runs/no_such_data").exists() and Path(f"runs/{kept}/run.json").exists()
 
 
+def test_what_is_left_is_expected_to_take_what_its_like_took(here):
+    write_params(here, methods=["pca", "vae", "ae"], seeds=[0])
+    plan = Plan.read({})
+    everything = jobs(plan)
+    assert [job.stage for job in everything].count("control") == 1 and {job.state for job in everything} == {"waiting"}
+    assert remaining_seconds(plan, everything)[1] == len(everything), "nothing is known yet"
+    for cell in plan.cells.values():
+        if cell.method != "ae":
+            write_text(Path(f"runs/{cell.path}/run.json"), "{}")
+            write_text(Path(f"logs/benchmark/train/{cell.path}.tsv"), f"s\n{100 if cell.trained else 1}\n")
+    left = [job for job in jobs(plan) if job.stage == "train" and job.state != "done"]
+    assert [job.cell.method for job in left] == ["ae"]
+    assert remaining_seconds(plan, left) == (100, 0), "as the other trained method, not as PCA"
+
+
 @pytest.mark.parametrize("overlay", [{"presets": 5}, {"presets": {"tiny": 5}}, {"nonsense": 1}, {"preset": "tini"}])
 def test_bad_overlays_are_named(here, overlay):
     with pytest.raises(UserError):
@@ -91,8 +118,7 @@ def test_stamps_change_with_the_configuration_and_results_do_not(here):
 
 
 def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figure(here, monkeypatch):
-    preset = TINY_PRESET | {"datasets": ["digits"], "methods": ["pca", "pixels", "untrained"], "seeds": [0]}
-    (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
+    write_params(here, datasets=["digits"], methods=["pca", "pixels", "untrained"], seeds=[0])
     plan = Plan.read({})
     chosen = resolve(load(here / "params.yaml"), "tiny")
     for cell in cells(chosen):
@@ -111,16 +137,14 @@ def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figu
 
 
 def test_sets_that_are_prepared_are_a_step_of_their_own(here):
-    preset = TINY_PRESET | {"datasets": ["digits_binarized", "shapes3d_rendered_16"], "methods": ["pca"]}
-    (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
+    write_params(here, datasets=["digits_binarized", "shapes3d_rendered_16"], methods=["pca"])
     plan = Plan.read({})
     assert plan.prepared == ["shapes3d_rendered_16"]
     assert plan.card("shapes3d_rendered_16") == "state/data/shapes3d_rendered_16-v1.json"
 
 
 def test_rendered_shapes_give_factors_and_attributes_to_metrics(here):
-    preset = TINY_PRESET | {"datasets": ["shapes3d_rendered_16"], "methods": ["pca"], "seeds": [0]}
-    (here / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
+    write_params(here, datasets=["shapes3d_rendered_16"], methods=["pca"], seeds=[0])
     plan = Plan.read({})
     chosen = resolve(load(here / "params.yaml"), "tiny")
     (cell,) = cells(chosen)

@@ -1,7 +1,10 @@
 """What holds the repository together: one list of dependencies, committed results that say what they should."""
 
+import hashlib
+import json
 import re
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +38,25 @@ def test_the_conda_environment_repeats_no_list():
     pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
     assert pip == ["-e .[slurm]"]
     assert {item.split("=")[0] for item in environment["dependencies"] if isinstance(item, str)} == {"python", "pip"}
+
+
+def recorded(folder: Path) -> str:
+    """DVC's hash of a folder: over the names and hashes of its files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = [
+        {"md5": hashlib.md5(path.read_bytes()).hexdigest(), "relpath": path.relative_to(folder).as_posix()}
+        for path in files
+    ]
+    entries.sort(key=lambda entry: entry["relpath"].split("/"))
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def test_dvc_records_the_committed_results():
+    lock = ROOT / "dvc.lock"
+    assert lock.exists(), "no dvc.lock: run dvc repro and commit it with results/"
+    (results,) = yaml.safe_load(lock.read_text())["stages"]["tables"]["outs"]
+    assert results["path"] == "results/quick"
+    assert results["md5"] == recorded(ROOT / "results/quick"), "results/ and dvc.lock are of different runs: dvc repro"
 
 
 QUICK5 = ROOT / "results/quick5/rows.csv"
