@@ -60,9 +60,7 @@ class TestOde:
     @pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("heun", 2)])
     def test_the_error_to_the_exact_solution_falls_at_the_solvers_order(self, solver, order):
         v = start()
-        errors = [
-            error(integrate(CONTINUOUS, gaussian, v, None, 0.0, 1.0, n, solver), exact(v)) for n in (200, 400)
-        ]
+        errors = [error(integrate(CONTINUOUS, gaussian, v, None, 0.0, 1.0, n, solver), exact(v)) for n in (200, 400)]
         assert errors[0] / errors[1] == pytest.approx(2**order, rel=0.15)
 
     @every_case
