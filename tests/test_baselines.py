@@ -19,6 +19,7 @@ from suite.cells import cells
 from suite.config import load, resolve
 from suite.uses import USES, Context, showcase
 from tests.conftest import ROOT, TINY_NETWORK
+from tests.toys import Repeated
 
 RNG = Rng((0, "baselines"))
 AUTOENCODERS = ("ae", "vae", "beta_vae", "info_vae")
@@ -67,19 +68,6 @@ def as_point(built: Method, point: Method) -> None:
         mine[d:] = -60.0 if key.endswith("bias") else 0.0
         weights[key] = mine
     built.load_state_dict(weights)
-
-
-class Repeated(Rng):
-    """A stream whose second half of a batch repeats the first."""
-
-    def at(self, *key):
-        return Repeated(self.key + key, self.device)
-
-    def normal(self, name, shape):
-        return super().normal(name, (shape[0] // 2, *shape[1:])).repeat(2, *[1] * (len(shape) - 1))
-
-    def stratified(self, name, n):
-        return super().stratified(name, n // 2).repeat(2)
 
 
 def assert_same(first: LossTerms, second: LossTerms, names: tuple[str, ...]) -> None:

@@ -1,0 +1,71 @@
+"""Parameters of the paper's networks beside its Table 4: ``python -m benchmarks.parameters`` (docs/parameters.md).
+
+Networks are those of preset ``paper`` (widths of Table 5), counted without data and without allocating a weight.
+"""
+
+from pathlib import Path
+
+import torch
+
+from paramrel.data import dataset
+from paramrel.method import method
+from paramrel.networks import n_parameters
+from suite.cells import Cell, make_cell
+from suite.config import load, resolve
+
+PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
+ROWS = (
+    ("celeba", "paramrel_c", "ahead"),
+    ("celeba", "info_diffusion", "default"),
+    ("shapes3d", "paramrel_c", "ahead"),
+    ("shapes3d", "info_diffusion", "default"),
+    ("cifar10", "paramrel_c", "ahead"),
+    ("cifar10", "info_diffusion", "default"),
+    ("mnist_binarized", "paramrel_d", "ahead"),
+    ("mnist_binarized", "info_diffusion", "default"),
+)
+TABLE_4 = {("celeba", "paramrel_c"): (245.41, 324.31), ("celeba", "info_diffusion"): (143.89, 200.18)}
+"""MB of encoder and decoder (arXiv 2405.15268, Table 4)."""
+WIDTHS = (64, 128, 192, 256)
+"""Channels of the first level in the second table; Table 5 has 64 for CelebA."""
+
+
+def count(cell: Cell, **network: object) -> dict[str, int]:
+    """Parameters of each part of a cell's method, by name; ``network`` replaces settings."""
+    with torch.device("meta"):
+        built = method(cell.method)(dataset(cell.dataset), cell.network.model_copy(update=network), cell.config)
+    return {name: n_parameters(part) for name, part in built.named_children()}
+
+
+def megabytes(n: int) -> float:
+    """10^6 bytes of n float32 numbers."""
+    return 4 * n / 1e6
+
+
+def tables() -> str:
+    """Both tables in Markdown."""
+    preset = resolve(load(PARAMS), "paper")
+    lines = [
+        "| data set | method | channels | encoder, M | decoder, M | encoder, MB | Table 4 | decoder, MB | Table 4 |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for data, name, variant in ROWS:
+        cell = make_cell(preset, data, name, variant, 0)
+        parts = count(cell)
+        encoder, decoder = parts["encoder"], parts["decoder"]
+        paper = [f"{value:.2f}" for value in TABLE_4.get((data, name), ())] or ["–", "–"]
+        widths = f"{cell.network.channels} x {list(cell.network.multipliers)}"
+        lines.append(
+            f"| {data} | {method(name).title} | {widths} | {encoder / 1e6:.2f} | {decoder / 1e6:.2f} "
+            f"| {megabytes(encoder):.2f} | {paper[0]} | {megabytes(decoder):.2f} | {paper[1]} |"
+        )
+    cell = make_cell(preset, "celeba", "paramrel_c", "ahead", 0)
+    lines += ["", "| channels, CelebA, ParamReL_c | encoder, MB | decoder, MB |", "| --- | --- | --- |"]
+    for channels in WIDTHS:
+        parts = count(cell, channels=channels)
+        lines.append(f"| {channels} | {megabytes(parts['encoder']):.1f} | {megabytes(parts['decoder']):.1f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(tables())
