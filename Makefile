@@ -28,8 +28,9 @@ quickstart: setup
 	@echo "Tables:  results/quick/*.md, .csv, .tex; every number: results/quick/rows.csv, the runs behind it: results/quick/runs.csv"
 	@echo "Figures: results/quick/figures/*.png, .pdf"
 
+# Two processes, which is what two cores and a few GB of memory carry; a file's tests stay together.
 test: setup
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 # Slow: the committed results remade from a clean copy; the whole graph twice, byte for byte.
 test-slow: setup
