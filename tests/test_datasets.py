@@ -120,8 +120,13 @@ def test_fashion_mnist_at_32_is_what_pillow_makes_of_it(monkeypatch):
     from paramrel.data.fashionmnist_binarized import FashionMnistBinarized
 
     small = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), dtype=np.uint8)
-    monkeypatch.setattr(FashionMnistBinarized, "load", lambda self, split: Arrays(small, np.arange(5)))
-    large = FashionMnist32().load("train").images
+    parts = [("train", small, np.arange(5)), ("test", small, np.arange(5))]
+    monkeypatch.setattr(FashionMnistBinarized, "read", lambda self, form, root: iter(parts))
+    read = list(FashionMnist32().read(None, None))
+    assert [(split, labels.tolist()) for split, _, labels in read] == [(s, list(range(5))) for s in ("train", "test")]
+    large = read[0][1]
+    assert large.dtype == np.uint8 and large.shape == (5, 1, 32, 32)
     theirs = [np.array(Image.fromarray(image[0]).resize((32, 32), Image.BILINEAR)) for image in small]
     assert np.abs(large[:, 0].astype(int) - np.stack(theirs)).max() <= 1
-    assert set(np.unique(FashionMnist32().evaluation_images("train")[0])) <= set(FashionMnist32().centres.tolist())
+    values = FashionMnist32().to_model(torch.from_numpy(large), Rng((0,)))
+    assert set(values.unique().tolist()) <= set(FashionMnist32().centres.tolist())

@@ -1,9 +1,13 @@
 """Fashion-MNIST at 32x32 with grey values, as the official InfoDiffusion code prepares it."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 
-from paramrel.data._base import Arrays, Split
+from paramrel.data._files import Form
+from paramrel.data._prepared import Part
 from paramrel.data.fashionmnist_binarized import FashionMnistBinarized
 
 
@@ -21,8 +25,8 @@ class FashionMnist32(FashionMnistBinarized):
     kind = "discretised"
     binarise = "no"
 
-    def load(self, split: Split) -> Arrays:
-        small = super().load(split)
-        parts = torch.from_numpy(small.images).split(10_000)
-        large = [F.interpolate(part, size=self.shape[1:], mode="bilinear", antialias=True) for part in parts]
-        return Arrays(torch.cat(large).numpy(), small.labels)
+    def read(self, form: Form, root: Path) -> Iterator[Part]:
+        for split, small, labels in super().read(form, root):
+            parts = torch.from_numpy(small).split(10_000)
+            large = [F.interpolate(part, size=self.shape[1:], mode="bilinear", antialias=True) for part in parts]
+            yield split, torch.cat(large).numpy(), labels
