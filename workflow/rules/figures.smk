@@ -18,8 +18,6 @@ rule figure:
         f"logs/figures/{PLAN.name}-{{figure}}.log",
     benchmark:
         f"logs/benchmark/figures/{PLAN.name}-{{figure}}.tsv"
-    group:
-        "results"
     threads: 1
     resources:
         gpu=0,

@@ -1,3 +1,5 @@
+# No group here or for figures: Snakemake asks a group for all its inputs whenever one is made, which grows with the
+# square of the number of cells.
 # Tables: pure functions of the cells' files.
 
 
@@ -19,8 +21,6 @@ rule tables:
         f"logs/tables/{PLAN.name}.log",
     benchmark:
         f"logs/benchmark/tables/{PLAN.name}.tsv"
-    group:
-        "results"
     threads: 1
     resources:
         gpu=0,
