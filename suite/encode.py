@@ -38,7 +38,8 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     the method can: progressive_z (S, N, d) at flow times progressive_s (S,); decoded, reconstructed,
     reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at loss_points, nll_data
     and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous columns; probe_x, probe_y
-    for class agreement; the arrays of ``suite.uses`` on the first 64 held-out images. Where the method cannot make NAME, skipped/NAME is the reason.
+    for class agreement; the arrays of ``suite.uses`` on the first 64 held-out images. Where the method cannot make
+    NAME, skipped/NAME is the reason.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
