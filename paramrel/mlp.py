@@ -39,7 +39,8 @@ class Mlp(nn.Module):
     """Trunk: (N, n_in, 1, 1) to (N, n_out), the blocks of every level one after another.
 
     Widths are ``channels`` times each multiplier, ``blocks`` blocks of each. u and z enter every block where there are
-    any (``time``, ``latent_dim``), as in the U-Net.
+    any (``time``, ``latent_dim``), as in the U-Net. Unlike there the output is linear in the last sum of blocks, with
+    no normalisation between: it would take the magnitude from a row's numbers, and a linear part fits tables.
     """
 
     def __init__(self, n_in: int, n_out: int, net: Network, *, time: bool, latent_dim: int | None = None) -> None:
@@ -49,7 +50,6 @@ class Mlp(nn.Module):
         self.linear_in = nn.Linear(n_in, widths[0])
         pairs = zip([widths[0], *widths], widths, strict=False)
         self.blocks = nn.ModuleList(MlpBlock(before, width, net, self.condition.dims) for before, width in pairs)
-        self.norm = nn.GroupNorm(net.groups, widths[-1])
         self.out = nn.Linear(widths[-1], n_out)
 
     def forward(self, x: Tensor, u: Tensor | None = None, z: Tensor | None = None) -> Tensor:
@@ -57,7 +57,7 @@ class Mlp(nn.Module):
         h = self.linear_in(x.flatten(1))
         for block in self.blocks:
             h = block(h, conditions)
-        return self.out(F.silu(self.norm(h)))
+        return self.out(h)
 
 
 class MlpDecoder(Mlp):

@@ -275,7 +275,7 @@ def built(variant: str = "ahead", **changes):
 
 
 def test_training_brings_the_bound_down_and_every_column_has_its_share():
-    model = built("self", continuous="continuous")
+    model = built("self")
     x = torch.from_numpy(model.data.evaluation_images("train")[0])
     held_out = torch.from_numpy(model.data.evaluation_images("test")[0])
     optimiser = torch.optim.AdamW(model.parameters(), 5e-3)

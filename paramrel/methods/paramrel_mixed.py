@@ -21,8 +21,9 @@ class MixedConfig(GaussianConfig):
 
     beta_1: float | None = Field(None, gt=0)
     """Accuracy beta(1) of categorical columns; None: 18/K, as for images."""
-    continuous: Literal["continuous", "discretised"] = "discretised"
-    """Flow of the continuous columns: delta output, or a Normal put into the column's bins."""
+    continuous: Literal["continuous", "discretised"] = "continuous"
+    """Flow of the continuous columns: delta output, or a Normal put into the column's bins. The flow loss trains that
+    Normal's width only where it is about a bin or less, so "discretised" wants a small sigma_1 (1e-3)."""
 
 
 class ParamRelMixed(ParamRelC):
