@@ -1,5 +1,6 @@
 """Networks for the rows of a table: the residual blocks of ``networks`` with linear layers in place of convolutions."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -39,8 +40,9 @@ class Mlp(nn.Module):
     """Trunk: (N, n_in, 1, 1) to (N, n_out), the blocks of every level one after another.
 
     Widths are ``channels`` times each multiplier, ``blocks`` blocks of each. u and z enter every block where there are
-    any (``time``, ``latent_dim``), as in the U-Net. Unlike there the output is linear in the last sum of blocks, with
-    no normalisation between: it would take the magnitude from a row's numbers, and a linear part fits tables.
+    any (``time``, ``latent_dim``), as in the U-Net. The output is linear in the input and in the last sum of blocks,
+    without the U-Net's last normalisation: it would take the magnitude from a row's numbers, and much of a table is
+    linear.
     """
 
     def __init__(self, n_in: int, n_out: int, net: Network, *, time: bool, latent_dim: int | None = None) -> None:
@@ -50,14 +52,15 @@ class Mlp(nn.Module):
         self.linear_in = nn.Linear(n_in, widths[0])
         pairs = zip([widths[0], *widths], widths, strict=False)
         self.blocks = nn.ModuleList(MlpBlock(before, width, net, self.condition.dims) for before, width in pairs)
-        self.out = nn.Linear(widths[-1], n_out)
+        self.out = nn.Linear(n_in + widths[-1], n_out)
 
     def forward(self, x: Tensor, u: Tensor | None = None, z: Tensor | None = None) -> Tensor:
         conditions = self.condition(u, z)
-        h = self.linear_in(x.flatten(1))
+        x = x.flatten(1)
+        h = self.linear_in(x)
         for block in self.blocks:
             h = block(h, conditions)
-        return self.out(h)
+        return self.out(torch.cat((x, h), 1))
 
 
 class MlpDecoder(Mlp):
