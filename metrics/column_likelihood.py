@@ -6,13 +6,13 @@ from typing import ClassVar
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
-from paramrel.errors import Unsupported, UserError
+from paramrel.errors import Unsupported
 
 
 class OfColumns(Metric, ABC):
     """Mean over held-out rows and over columns of one type of what the bound gives to the column.
 
-    ``nll_columns`` (N, C) in nats, ``column_classes`` (C,) the columns' numbers of classes, 0 for continuous ones. The
+    ``nll_columns`` (M, L) in nats, ``column_classes`` (L,) the columns' numbers of classes, 0 for continuous ones. The
     KL of a latent belongs to no column: it is in bits/dim, and where it is not 0 these numbers alone are no bound.
     """
 
@@ -27,9 +27,7 @@ class OfColumns(Metric, ABC):
     """Nats per unit."""
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        nats, classes = np.asarray(arrays["nll_columns"], np.float64), np.asarray(arrays["column_classes"])
-        if nats.ndim != 2 or classes.shape != nats.shape[1:]:
-            raise UserError(f"nll_columns must be (N, C) and column_classes (C,); got {nats.shape} and {classes.shape}")
+        nats, classes = arrays["nll_columns"].astype(np.float64), arrays["column_classes"]
         mine = (classes > 0) == self.categorical
         if not mine.any():
             raise Unsupported(f"the table has no {'categorical' if self.categorical else 'continuous'} column")

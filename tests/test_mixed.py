@@ -396,7 +396,7 @@ def test_likelihoods_by_type_check_their_input():
     assert "2 nats a row" in metric("bits_categorical")(nats | {"nll_kl": np.full(4, 2.0)}).note
     with pytest.raises(Unsupported, match="no categorical column"):
         metric("bits_categorical")(nats | {"column_classes": np.zeros(3, int)})
-    with pytest.raises(UserError, match=r"got \(4, 3\) and \(2,\)"):
+    with pytest.raises(UserError, match="column_classes must be"):
         metric("nats_continuous")(nats | {"column_classes": np.zeros(2, int)})
 
 
