@@ -17,6 +17,7 @@ class Pca(Untrained):
     name = "pca"
     title = "PCA"
     source = "sanity row; K. Pearson, 1901"
+    tables = True
 
     def __init__(self, data: DataSet, net: Network, config: Frozen) -> None:
         super().__init__(data, net, config)

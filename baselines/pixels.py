@@ -11,6 +11,7 @@ class Pixels(Untrained):
     name = "pixels"
     title = "raw pixels"
     source = "sanity row"
+    tables = True
 
     def encode(self, x: Tensor) -> Codes:
         return Codes(x.flatten(1))

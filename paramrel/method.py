@@ -49,6 +49,8 @@ class Nll:
     """-log p(x | z), or flow loss plus reconstruction term."""
     kl: Tensor
     """KL[q(z | x) || N(0, I)]; 0 where the bound has none."""
+    channels: Tensor | None = None
+    """``data`` by channel (N, C), if the method tells: the columns of a table."""
 
     @property
     def total(self) -> Tensor:
@@ -74,6 +76,8 @@ class Method(nn.Module, ABC):
     source: ClassVar[str]
     trained: ClassVar[bool] = True
     """False: ``fit`` is all there is; no optimiser step is made."""
+    tables: ClassVar[bool] = False
+    """Whether it makes sense on a table whose columns have different types (a data set of kind "mixed")."""
     Config: ClassVar[type[Frozen]] = NoConfig
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     """Rows of the benchmark: variant name to settings that differ from ``Config``'s defaults."""
@@ -87,6 +91,8 @@ class Method(nn.Module, ABC):
     @classmethod
     def skip(cls, data: DataSet) -> str | None:
         """Why this method cannot run on ``data``, or None."""
+        if data.kind == "mixed" and not cls.tables:
+            return "it is made for images, and this is a table whose columns have different types: paramrel_mixed"
         return None
 
     def fit(self, images: np.ndarray, rng: Rng) -> None:

@@ -54,7 +54,7 @@ def integrate(
     def increment(v: Tensor, a: float, b: float) -> Tensor:
         """What the solver adds to v on the way from u = a to u = b."""
         kappa = flow.kappa(torch.tensor([a, b], dtype=torch.float64))
-        h = (kappa[1] - kappa[0]).item()
+        h = (kappa[1] - kappa[0]).to(v)
         slope = xhat(v, a)
         if solver == "heun":
             slope = (slope + xhat(v + h * slope, b)) / 2

@@ -7,7 +7,7 @@ from PIL import Image
 
 from paramrel.data import DataSet
 from paramrel.data.shapes3d import SixFactors
-from paramrel.errors import unknown
+from paramrel.errors import UserError, unknown
 from paramrel.files import write_atomically
 
 
@@ -15,8 +15,10 @@ def save_sheet(data: DataSet, out: Path, rows: int, columns: int, factor: str | 
     """Write images of ``data`` as a PNG.
 
     Sets with factors: a row for each factor, in which it alone changes; with ``factor``, ``rows`` scenes in which that
-    one changes. Others: the first ``rows`` x ``columns`` test images.
+    one changes. Others: the first ``rows`` x ``columns`` test images. Raises ``UserError`` for a table.
     """
+    if data.kind == "mixed":
+        raise UserError(f"{data.name} is a table and has no images: paramrel data show {data.name} lists its columns")
     if factor is not None and factor not in (data.label_names if isinstance(data, SixFactors) else ()):
         raise unknown("factor", factor, data.label_names if isinstance(data, SixFactors) else ())
     if isinstance(data, SixFactors):

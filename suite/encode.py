@@ -37,8 +37,9 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     (not for classes) of the images that probes see; x_test, y_test (M, ...) and, where
     the method can: progressive_z (S, N, d) at flow times progressive_s (S,); decoded, reconstructed,
     reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at loss_points, nll_data
-    and nll_kl (M,); probe_x, probe_y for class agreement; the arrays of ``suite.uses`` on the first 64 held-out
-    images. Where the method cannot make NAME, skipped/NAME is the reason.
+    and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous columns; probe_x, probe_y
+    for class agreement; the arrays of ``suite.uses`` on the first 64 held-out images. Where the method cannot make
+    NAME, skipped/NAME is the reason.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
@@ -163,8 +164,13 @@ def _likelihood(model: Method, x: np.ndarray, rng: Rng) -> Arrays:
     try:
         parts = [model.nll(batch, rng.at("nll", i)) for i, batch in enumerate(batches(model, x, rng.device))]
     except Unsupported as reason:
-        return _skipped("nll_data", "nll_kl", reason=str(reason))
-    return {name: torch.cat([getattr(p, name[4:]) for p in parts]).cpu().numpy() for name in ("nll_data", "nll_kl")}
+        return _skipped("nll_data", "nll_kl", "nll_columns", reason=str(reason))
+    names = ("nll_data", "nll_kl")
+    arrays = {name: torch.cat([getattr(p, name[4:]) for p in parts]).cpu().numpy() for name in names}
+    if model.data.columns and parts[0].channels is not None:
+        arrays["nll_columns"] = torch.cat([p.channels for p in parts]).cpu().numpy()
+        arrays["column_classes"] = np.array([column.n_classes or 0 for column in model.data.columns])
+    return arrays
 
 
 def batches(model: Method, images: np.ndarray, device: torch.device) -> list[Tensor]:

@@ -1,5 +1,7 @@
 """Rows of images with labels, and the flow picture: what several figures and commands draw."""
 
+import math
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -58,9 +60,21 @@ def nothing(reason: str) -> Figure:
     return figure
 
 
+def folded(images: np.ndarray) -> np.ndarray:
+    """Images as they are; rows of a table (N, C, 1, 1) as a square of C grey values, column after column."""
+    n, n_columns, *side = images.shape
+    if side != [1, 1]:
+        return images
+    width = math.isqrt(n_columns - 1) + 1
+    height = -(-n_columns // width)
+    squares = np.full((n, height * width), 0.5, np.float32)
+    squares[:, :n_columns] = images[:, :, 0, 0]
+    return squares.reshape(n, 1, height, width)
+
+
 def padded(images: np.ndarray) -> np.ndarray:
     """(N, C, H, W) to (N, H + 1, W + 1, C) with a grey line between images."""
-    channels_last = images.astype(np.float32).transpose(0, 2, 3, 1)
+    channels_last = folded(images).astype(np.float32).transpose(0, 2, 3, 1)
     return np.pad(channels_last, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=0.5)
 
 

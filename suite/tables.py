@@ -132,7 +132,7 @@ def _table2_line(rows: pd.DataFrame, key: tuple[str, str], notes: list[str]) -> 
 USAGE = (
     ("loss_own", 2), ("loss_permuted", 2), ("loss_mean", 2), ("loss_prior", 2), ("permuted_ratio", 2),
     ("agreement", 3), ("auroc_sampled", 4), ("active_units", 1), ("kl", 1), ("mse_from_code", 4),
-    ("bit_accuracy_from_code", 3), ("bits_per_dim", 3),
+    ("bit_accuracy_from_code", 3), ("bits_per_dim", 3), ("nats_continuous", 3), ("bits_categorical", 3),
 )  # fmt: skip
 
 

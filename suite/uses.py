@@ -103,11 +103,12 @@ def _traversal(c: Context) -> dict[str, Tensor]:
 
 
 def _flow(c: Context) -> dict[str, Tensor]:
-    """The flow at the pixel that varies most, for many draws: (N_PATH_STEPS + 1, N_PATHS)."""
-    pixel = int(c.x.std(0).argmax())
+    """The flow at the pixel that varies most, for many draws: (N_PATH_STEPS + 1, N_PATHS). (At the first where the
+    networks see several numbers for a pixel, as for K > 2 classes.)"""
     x = c.x[torch.arange(N_PATHS, device=c.x.device) % len(c.x)]
     seen = c.method.paths(x, N_PATH_STEPS, c.rng.at("paths")).flatten(2)
-    return {"flow_paths": seen[:, :, pixel if seen.shape[2] == c.x[0].numel() else 0], "flow_x": x.flatten(1)[:, pixel]}
+    pixel = int(c.x.std(0).argmax()) if seen.shape[2] == c.x[0].numel() else 0
+    return {"flow_paths": seen[:, :, pixel], "flow_x": x.flatten(1)[:, pixel]}
 
 
 def _rows(name: str, text: str, n: int) -> Callable[[Arrays], Strips]:

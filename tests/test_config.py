@@ -24,7 +24,7 @@ def tiny(**changes):
 
 
 def test_the_presets_are_there_and_resolve():
-    assert set(PARAMS.presets) >= {"quick", "quick5", "shapes", "small", "paper", "infodiffusion_official"}
+    assert set(PARAMS.presets) >= {"quick", "quick5", "shapes", "small", "paper", "infodiffusion_official", "table"}
     for name in PARAMS.presets:
         assert resolve(PARAMS, name).methods
     quick, quick5 = resolve(PARAMS, "quick"), resolve(PARAMS, "quick5")

@@ -29,7 +29,7 @@ def arrays(n: int = 200, d: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
         "loss_mean": np.ones((2, n)), "loss_prior": np.ones((2, n)), "nll_data": np.full(n, 16 * np.log(2)),
         "nll_kl": np.zeros(n), "reconstructed": 0.9 * x + 0.05, "interpolated": x[:30].reshape(5, 6, 1, 4, 4),
         "round_trip": 0.9 * x[:40], "round_trip_permuted": 0.9 * x[1:41], "round_trip_source": x[:40],
-        "subcode": rng.normal(size=(40, 1, 4, 4)),
+        "subcode": rng.normal(size=(40, 1, 4, 4)), "nll_columns": np.ones((n, 3)), "column_classes": np.array([0, 2, 3]),
         "progressive_z": z * np.array([0.1, 1])[:, None, None], "progressive_s": np.array([0.5, 1.0]),
     }  # fmt: skip
 

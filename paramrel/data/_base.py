@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -36,6 +36,15 @@ class Arrays:
             raise UserError(f"{len(self.images)} images but {len(self.labels)} labels: the files do not match")
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: continuous, or one of ``n_classes`` ordered classes."""
+
+    name: str
+    n_classes: int | None = None
+    """K >= 2, or None for a continuous column."""
+
+
 class DataSet(ABC):
     """A data set. A new one is one new file here: a subclass with a name, a declaration and ``load``."""
 
@@ -56,9 +65,13 @@ class DataSet(ABC):
     bins: ClassVar[int]
     """K, the number of values a pixel takes for methods. Every image set is quantised, so every likelihood here is a
     probability of a bin, never a density, and bits/dim of different methods can be compared."""
-    kind: ClassVar[Literal["discrete", "discretised", "continuous"]]
+    kind: ClassVar[Literal["discrete", "discretised", "continuous", "mixed"]]
     """Type of flow the data set is meant for. discrete: classes 0..K-1. discretised: K = 2^k bins of [0, 1] with
-    centres (2k + 1)/(2K). continuous: grey values k/(K - 1), which flows take as real numbers."""
+    centres (2k + 1)/(2K). continuous: grey values k/(K - 1), which flows take as real numbers. mixed: a table, each
+    channel a column of its own type (``columns``)."""
+    columns: ClassVar[tuple[Column, ...]] = ()
+    """The channels of a mixed set. Continuous columns take the values k/(bins - 1) of [0, 1]; classes 0..K-1 of a
+    column are k/(K - 1), so ``levels`` must be a multiple of every K - 1."""
     label_kind: ClassVar[Literal["classes", "factors", "attributes"]] = "classes"
     """classes: one column, labels (N,). factors: a column for each factor of variation, 0..n-1. attributes: a column
     for each yes/no question, 0 or 1."""
@@ -96,6 +109,7 @@ class DataSet(ABC):
         return {name: getattr(self, name) for name in names} | {
             "shape": list(self.shape),
             "labels": {name: list(values) for name, values in zip(self.label_names, self.value_names, strict=True)},
+            **({"columns": [asdict(column) for column in self.columns]} if self.columns else {}),
         }
 
     @property

@@ -28,6 +28,9 @@ class Flow(ABC):
     Every flow is also one and the same Gaussian channel: v = kappa(u) x + n with n ~ N(0, I), ``to_v`` and
     ``from_v`` (x meaning the centred data of ``direction``). Sampling without noise is the probability-flow ODE
     dv/dkappa = direction(output); v at kappa = 0 is the stochastic subcode.
+
+    Accuracies and kappa are one number for all of x; where channels have flows of their own (``MixedFlow``) they are
+    tensors that broadcast against state and v.
     """
 
     @abstractmethod

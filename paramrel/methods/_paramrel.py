@@ -186,8 +186,10 @@ class ParamRel(Method):
             kl = torch.zeros(len(x), device=x.device)
         else:
             z_u, kl = z_1, kl_standard_normal(mean, log_var)
-        reconstruction = self.flow.reconstruction_nll(x, self._output(theta_1, one, z_1)).flatten(1).sum(1)
-        return Nll(self._flow_loss(x, u, self._output(theta_u, u, z_u)) + reconstruction, kl)
+        reconstruction = self.flow.reconstruction_nll(x, self._output(theta_1, one, z_1))
+        flow = self.flow.loss(x, self._output(theta_u, u, z_u), u)
+        data = flow.flatten(1).sum(1) + reconstruction.flatten(1).sum(1)
+        return Nll(data, kl, (flow + reconstruction).flatten(2).sum(2))
 
     def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
         """Flow loss at fixed u, with codes from the source that training used."""
