@@ -40,8 +40,8 @@ IMAGE_ROWS = (
 def colours() -> dict[str, tuple[float, float, float]]:
     """One colour-blind safe colour per method, the same in every figure."""
     names = sorted(methods())
-    palette = sns.color_palette("colorblind", 10)
-    return {name: palette[i % len(palette)] for i, name in enumerate(names)}
+    palette = sns.color_palette("colorblind", 10) + sns.color_palette("dark", 10)
+    return dict(zip(names, palette, strict=False))
 
 
 def first_seed(preset: Preset) -> list[Cell]:
@@ -117,12 +117,18 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
     if not frames:
         return nothing("no method of this preset is trained")
     variants = list(dict.fromkeys((cell.dataset, cell.method, cell.variant) for cell, _ in frames))
-    figure, axes = plt.subplots(1, len(variants), figsize=(2.2 * len(variants), 2.4), squeeze=False, sharey=True)
+    n_columns = min(4, len(variants))
+    n_rows = -(-len(variants) // n_columns)
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=(2.0 * n_columns, 1.9 * n_rows), squeeze=False)
     styles = ("-", "--", ":", "-.")
-    for axis, (data, name, variant) in zip(axes[0], variants, strict=True):
+    for axis in axes.flat[len(variants) :]:
+        axis.set_axis_off()
+    for axis, (data, name, variant) in zip(axes.flat, variants, strict=False):
         for cell, frame in frames:
             if (cell.dataset, cell.method, cell.variant) == (data, name, variant):
-                terms = [column for column in frame if column not in ("loss", "grad_norm", "mmd")]
+                terms = [
+                    column for column in frame if column not in ("loss", "grad_norm") and not column.startswith("mmd")
+                ]
                 for style, term in zip(styles, terms, strict=False):
                     first = cell.seed == preset.seeds[0]
                     axis.plot(frame[term], style, color=colours()[name], lw=0.9, label=term if first else None)
@@ -131,7 +137,8 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
         axis.tick_params(labelsize=6)
         axis.set_yscale("log")
         axis.legend(fontsize=6, frameon=False)
-    axes[0, 0].set_ylabel("nats/image", fontsize=7)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("nats/image", fontsize=7)
     figure.tight_layout()
     return figure
 
