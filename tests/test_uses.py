@@ -224,6 +224,7 @@ class TestShowcase:
     def test_codes_alone_need_an_estimate_at_the_prior(self):
         model = build("paramrel_c", DATA["paramrel_c"], parametrisation="eps")
         arrays, reasons = showcase(context(model))
-        assert "round_trip" in arrays and "from_code" not in arrays and not reasons
+        assert "round_trip" in arrays and "from_code" not in arrays
+        assert list(reasons) == ["from_code"] and "eps" in reasons["from_code"]
         with pytest.raises(Unsupported, match="eps"):
             uses.from_code(model, images(model.data, 2))
