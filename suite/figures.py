@@ -100,7 +100,9 @@ def samples(preset: Preset, runs: Path) -> Figure:
         if isinstance(images, str):
             axis.text(0.5, 0.5, textwrap.fill(images, 24), ha="center", va="center", fontsize=6)
             continue
-        rows = [np.concatenate(list(padded(images[i : i + 8])), axis=1) for i in range(0, 64, 8)]
+        rows = [
+            np.concatenate(list(padded(images[i : i + 8])), axis=1) for i in range(0, len(images) - len(images) % 8, 8)
+        ]
         show(axis, np.concatenate(rows, axis=0))
     figure.tight_layout()
     return figure

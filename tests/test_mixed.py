@@ -346,7 +346,7 @@ MEASURED = (
 def tiny(tmp_path, monkeypatch):
     """A folder with a small preset of the table."""
     monkeypatch.chdir(tmp_path)
-    preset = TINY_PRESET | {"datasets": [TABLE], "seeds": [0]}
+    preset = TINY_PRESET | {"datasets": [TABLE], "seeds": [0], "methods": ["vae", "columns", "paramrel_mixed"]}
     preset["evaluate"] = preset["evaluate"] | {"metrics": list(MEASURED)}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
     return tmp_path
