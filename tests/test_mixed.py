@@ -363,7 +363,7 @@ def test_the_graphs_steps_take_a_table(tiny):
         evaluate_to(control, metric_names(chosen.evaluate), 0, tiny / path, shuffled=True)
     rows, _ = collect(chosen, tiny / "runs")
     whole = rows[(rows.fold == "mean") & (rows.variant != "default")]
-    values = whole.set_index(["method", "variant", "metric"]).value
+    values = whole.set_index(["method", "variant", "metric"]).value.sort_index()
     for variant in ("self", "ahead"):
         assert all(np.isfinite(values["paramrel_mixed", variant, name]) for name in MEASURED)
     notes = whole.set_index(["method", "variant", "metric"]).note
