@@ -125,6 +125,15 @@ class Flow(ABC):
         """Signal to noise in v-space: sqrt(beta(u))."""
         return self.beta(u).sqrt()
 
+    @property
+    def resolves(self) -> bool:
+        """Whether theta_1 as a rule shows which of the data's values a pixel has."""
+        return False
+
+    def quantise(self, x: Tensor) -> Tensor:
+        """x moved to the nearest of the data's values."""
+        return x
+
     @abstractmethod
     def to_v(self, state: Tensor, u: Tensor) -> Tensor:
         """State at u > 0 to v."""

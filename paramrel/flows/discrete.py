@@ -25,6 +25,10 @@ class DiscreteFlow(Flow):
     centres: tuple[float, ...] = (0.0, 1.0)
     """Pixel values in [0, 1] of the K classes, ascending and evenly spaced."""
 
+    @property
+    def resolves(self) -> bool:
+        return True
+
     def to_flow(self, images: Tensor) -> Tensor:
         first, width = self.centres[0], self.centres[1] - self.centres[0]
         return ((images - first) / width).round().long()

@@ -139,6 +139,16 @@ class GaussianFlow(Flow):
         kappa = expand(self.kappa(u), v)
         return v * kappa / (1 + kappa.square())
 
+    @property
+    def resolves(self) -> bool:
+        """Whether half a bin is wider than the noise at u = 1."""
+        return (self.centres[1] - self.centres[0]) * self.kappa(torch.ones(1, dtype=torch.float64)).item() > 1
+
+    def quantise(self, x: Tensor) -> Tensor:
+        centres = self.flow_centres(x)
+        index = ((x - centres[0]) / (centres[1] - centres[0])).round().clamp(0, len(centres) - 1)
+        return centres[index.long()]
+
     @abstractmethod
     def direction(self, output: Output) -> Tensor:
         """xhat in [-1, 1]."""
@@ -226,14 +236,14 @@ class DiscretisedFlow(GaussianFlow):
         """Centre of the likeliest bin, by tails as well: the two end bins or the one around the mean."""
         centres = self.flow_centres(output.mean)
         candidates = torch.stack(
-            (self._quantise(output.mean), torch.full_like(output.mean, centres[0]), torch.full_like(output.mean, centres[-1]))
+            (self.quantise(output.mean), torch.full_like(output.mean, centres[0]), torch.full_like(output.mean, centres[-1]))
         )  # fmt: skip
         nll = binned_gaussian_nll(output.mean, output.std, candidates, centres)
         return candidates.gather(0, nll.argmin(0, keepdim=True)).squeeze(0)
 
     def draw(self, output: DiscretisedNormal, rng: Rng) -> Tensor:
         """A draw of the Normal, moved to the centre of its bin."""
-        return self._quantise(output.mean + output.std * rng.normal("draw", tuple(output.mean.shape)))
+        return self.quantise(output.mean + output.std * rng.normal("draw", tuple(output.mean.shape)))
 
     def n_step_loss(self, x: Tensor, output: DiscretisedNormal, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
         """Monte Carlo: the receiver is the mixture sum_k P_k N(y; c_k, 1/alpha_i) (BFN Eq. 118)."""
@@ -248,11 +258,6 @@ class DiscretisedFlow(GaussianFlow):
     def reconstruction_nll(self, x: Tensor, output: DiscretisedNormal) -> Tensor:
         """-log P of the bin of x, exact."""
         return binned_gaussian_nll(output.mean, output.std, x, self.flow_centres(x))
-
-    def _quantise(self, x: Tensor) -> Tensor:
-        centres = self.flow_centres(x)
-        index = ((x - centres[0]) / (centres[1] - centres[0])).round().clamp(0, len(centres) - 1)
-        return centres[index.long()]
 
 
 class _ExpectedCentre(torch.autograd.Function):
