@@ -130,6 +130,14 @@ class TestEveryFlow:
         squared = squared.sum(-1) if squared.ndim > x.ndim else squared
         assert torch.allclose(flow.loss(x, output, u), slope / 2 * squared, rtol=1e-3, atol=1e-4)
 
+    def test_items_with_a_hidden_theta_weigh_as_at_the_start_in_gaussian_flows_and_as_at_u_in_the_discrete(self, flow):
+        x, u, zero = flow.to_flow(images(flow, 50, 3)), times(50, 0.7), times(50, 0.0)
+        output = flow.output(network(flow, 50, 3), flow.prior(tuple(x.shape)), zero)
+        hidden = torch.arange(50) % 2 == 0
+        loss = flow.loss(x, output, u, hidden)
+        expected = flow.loss(x, output, u if isinstance(flow, DiscreteFlow) else torch.where(hidden, 0.0, u))
+        assert torch.equal(loss, expected) and torch.equal(loss[~hidden], flow.loss(x, output, u)[~hidden])
+
     def test_the_continuous_time_loss_is_the_limit_of_the_n_step_loss(self, flow):
         n, i, n_items = 500, 251, 100_000
         x = flow.to_flow(images(flow, n_items))

@@ -112,3 +112,4 @@ def test_grey_data_return_within_1e_4(trained):
     z = model.encode(x).mean
     subcode = model.invert(x, z, RNG, 20)
     assert (model.render(z, subcode, 20) - x).square().mean() < 1e-4
+    assert 0.9 < subcode.std() < 1.1

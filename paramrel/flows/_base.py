@@ -106,8 +106,11 @@ class Flow(ABC):
         """Draw x ~ p_O."""
 
     @abstractmethod
-    def loss(self, x: Tensor, output: Output, u: Tensor) -> Tensor:
-        """Continuous-time loss per element at u, nats: its mean over u ~ U(0, 1) is the bound's flow part."""
+    def loss(self, x: Tensor, output: Output, u: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Continuous-time loss per element at u, nats: its mean over u ~ U(0, 1) is the bound's flow part.
+
+        ``hidden``, bool (N,), marks items whose decoder saw the prior and u = 0 in training (theta dropout).
+        """
 
     @abstractmethod
     def n_step_loss(self, x: Tensor, output: Output, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:

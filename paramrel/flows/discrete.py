@@ -113,8 +113,8 @@ class DiscreteFlow(Flow):
         uniform = rng.uniform("draw", tuple(output.shape)).clamp_min(1e-20)
         return (output - torch.log(-torch.log(uniform))).argmax(-1)
 
-    def loss(self, x: Tensor, output: Tensor, u: Tensor) -> Tensor:
-        """Continuous-time loss K beta_1 u ||e_x - p_O||^2 (BFN Eq. 205)."""
+    def loss(self, x: Tensor, output: Tensor, u: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Continuous-time loss K beta_1 u ||e_x - p_O||^2 (BFN Eq. 205); hidden items keep the weight of their u."""
         squared = (self.one_hot(x) - output.exp()).square().sum(-1)
         return self.n_classes * self.beta_1 * expand(u, squared) * squared
 

@@ -123,8 +123,14 @@ class GaussianFlow(Flow):
     def expectation(self, output: Output) -> Tensor:
         return self.to_images(self.direction(output))
 
-    def loss(self, x: Tensor, output: Output, u: Tensor) -> Tensor:
-        """-ln(sigma_1) sigma_1^(-2u) (x - xhat)^2 (BFN Eq. 101)."""
+    def loss(self, x: Tensor, output: Output, u: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """-ln(sigma_1) sigma_1^(-2u) (x - xhat)^2 (BFN Eq. 101).
+
+        Hidden items have the weight of u = 0. With that of their u, which averages (sigma_1^-2 - 1)/2, they would be
+        all that is learned: their error is that of a code, not of a theta of that precision.
+        """
+        if hidden is not None:
+            u = torch.where(hidden, 0.0, u)
         weight = -math.log(self.sigma_1) * torch.exp(-2 * math.log(self.sigma_1) * u)
         squared = (x - self.direction(output)).square()
         return expand(weight, squared) * squared

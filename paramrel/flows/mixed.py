@@ -114,9 +114,9 @@ class MixedFlow(Flow):
         pairs = enumerate(zip(self.parts, output, strict=True))
         return self._join([part.flow.draw(own, rng.at(i)).float() for i, (part, own) in pairs])
 
-    def loss(self, x: Tensor, output: tuple[Output, ...], u: Tensor) -> Tensor:
+    def loss(self, x: Tensor, output: tuple[Output, ...], u: Tensor, hidden: Tensor | None = None) -> Tensor:
         pairs = zip(self._values(x), output, strict=True)
-        return self._join([part.flow.loss(x_i, own, u) for (part, x_i), own in pairs])
+        return self._join([part.flow.loss(x_i, own, u, hidden) for (part, x_i), own in pairs])
 
     def n_step_loss(self, x: Tensor, output: tuple[Output, ...], i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
         pairs = enumerate(zip(self._values(x), output, strict=True))

@@ -35,7 +35,8 @@ class ParamRelConfig(Frozen):
     """progressive: u enters every block of the encoder (Fig. 8b). vanilla: not (Fig. 8a). static: not, and the
     encoder sees x without noise, q(z | x), whatever ``z_source`` says: what InfoDiffusion does, a control."""
     theta_dropout: float = Field(0.0, ge=0, le=1)
-    """Probability per image that the decoder sees the prior in place of theta_u (target and weight unchanged)."""
+    """Probability per image that the decoder sees the prior in place of theta_u. The target is unchanged; so is the
+    weight of the discrete flow's loss, while the Gaussian flows' becomes that of u = 0 (``ContinuousFlow.loss``)."""
     gamma: float = Field(1.0, ge=0, le=1)
     """Mutual-information weight: the KL term has weight 1 - gamma (Eq. 6)."""
     lambda_mmd: float = Field(0.1, ge=0)
@@ -87,7 +88,7 @@ class ParamRel(Method):
         z = reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape)))
         # 2. the flow loss, with theta hidden from the decoder for some images
         hidden = rng.uniform("theta dropout", (len(x),)) < self.config.theta_dropout
-        flow = self._flow_loss(x, u, self._output(hide(theta, hidden), torch.where(hidden, 0.0, u), z))
+        flow = self._flow_loss(x, u, self._output(hide(theta, hidden), torch.where(hidden, 0.0, u), z), hidden)
         # 3. the regulariser
         kl = kl_standard_normal(mean, log_var).mean()
         prior = rng.normal("prior", tuple(z.shape))
@@ -254,6 +255,6 @@ class ParamRel(Method):
         """p_O(. | theta, u, z)."""
         return self.flow.output(self.decoder(self.flow.decoder_input(theta, u), u, z), theta, u)
 
-    def _flow_loss(self, x: Tensor, u: Tensor, output: Output) -> Tensor:
+    def _flow_loss(self, x: Tensor, u: Tensor, output: Output, hidden: Tensor | None = None) -> Tensor:
         """Nats per image, (N,)."""
-        return self.flow.loss(x, output, u).flatten(1).sum(1)
+        return self.flow.loss(x, output, u, hidden).flatten(1).sum(1)
