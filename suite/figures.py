@@ -152,7 +152,7 @@ def use_figure(use: str) -> Callable[[Preset, Path], Figure]:
         strips: list[Strip] = []
         for cell in first_seed(preset):
             arrays, reasons = _arrays(preset, runs, cell), _reasons(preset, runs, cell)
-            head = f"{label(cell.method, cell.variant)}, {dataset(cell.dataset).title}"
+            head = f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}"
             main = USES[use].arrays[0]
             if main in arrays:
                 rows = USES[use].strips(arrays)

@@ -22,7 +22,7 @@ def strips_figure(strips: list[Strip]) -> Figure:
     for axis, (head, text, images) in zip(axes[:, 0], strips, strict=True):
         _strip(axis, images)
         axis.text(-0.01, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=7)
-        axis.text(1.01, 0.5, head, transform=axis.transAxes, ha="left", va="center", fontsize=7, weight="bold")
+        axis.text(1.01, 0.5, head, transform=axis.transAxes, ha="left", va="center", fontsize=6, weight="bold")
     figure.subplots_adjust(left=0.23, right=0.74, top=0.99, bottom=0.01, hspace=0.06)
     return figure
 
