@@ -165,8 +165,11 @@ def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def disentanglement_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """What single latents tell of factors and attributes. Returns the table and its notes."""
-    frame, notes = _by_data_set(rows, DISENTANGLEMENT)
+    """What single latents tell of factors and attributes, where a data set has them. Returns the table and its notes."""
+    has = rows[rows.metric.isin(("dci", "tad")) & rows.value.notna()].dataset.unique()
+    frame, notes = _by_data_set(rows[rows.dataset.isin(has)], DISENTANGLEMENT)
+    if frame.empty:
+        notes.append("No data set of this preset has factors or attributes.")
     return frame, notes + _seeds_note(rows)
 
 
@@ -187,6 +190,8 @@ def progressive_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     keys = set(flows[["dataset", "method", "variant"]].itertuples(index=False, name=None))
     mine = rows[[key in keys for key in rows[["dataset", "method", "variant"]].itertuples(index=False, name=None)]]
     frame, notes = _by_data_set(mine, PROGRESSIVE)
+    if frame.empty:
+        notes.append("No method of this preset has codes along a flow.")
     return frame, notes + _seeds_note(rows)
 
 
