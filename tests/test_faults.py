@@ -77,12 +77,14 @@ def test_ten_kills_and_a_ctrl_c(project):
 @pytest.mark.slow
 def test_a_rival_is_turned_away_and_an_orphan_is_waited_for(project):
     write_preset(project, methods=["toy_slow"], per_method={"toy_slow": {"variants": {"a": {}}}})
-    first = start(project, *COMMAND, TOY_SLEEP="2")
+    first = start(project, *COMMAND, TOY_SLEEP="6")
     wait_for(lambda: training(project), 120, "a training")
-    said = run("paramrel", "status", cwd=project, PYTHONPATH=str(project)).stdout
-    assert (
-        "running train digits_binarized/toy_slow-a" in said and "Snakemake is at work here" in said and "left" in said
-    )
+
+    def said() -> str:
+        return run("paramrel", "status", cwd=project, PYTHONPATH=str(project)).stdout
+
+    wait_for(lambda: "running train digits_binarized/toy_slow-a" in said(), 60, "the training in the status")
+    assert "Snakemake is at work here" in said() and "left" in said()
     second = snakemake(project)
     assert second.returncode != 0 and "lock" in second.stderr.lower(), "a living Snakemake's lock was removed"
     kill(first.pid)  # its training lives on
