@@ -8,7 +8,7 @@ from torch import Tensor
 
 from baselines._autoencoder import Scaling
 from baselines.diffae import DiffAe, DiffAeConfig
-from paramrel.divergences import Kernel, kl_standard_normal, mmd, reparametrise
+from paramrel.divergences import Kernel, check_mmd_weight, kl_standard_normal, mmd, reparametrise
 from paramrel.errors import Unsupported
 from paramrel.method import Codes, Nll
 from paramrel.rng import Rng
@@ -29,11 +29,7 @@ class InfoDiffusionConfig(DiffAeConfig):
 
     @model_validator(mode="after")
     def _weights(self) -> "InfoDiffusionConfig":
-        if self.mmd_weight < 0:
-            raise ValueError(
-                f"zeta + lambda_mmd - 1 = {self.mmd_weight:g} is the MMD's weight and may not be negative: "
-                "raise lambda_mmd or zeta"
-            )
+        check_mmd_weight("zeta", self.zeta, self.lambda_mmd)
         if self.posterior == "point" and self.zeta < 1:
             raise ValueError("posterior: point has no KL: set zeta to 1, or posterior to gaussian")
         return self

@@ -4,7 +4,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from baselines.vae import Vae, VaeConfig
-from paramrel.divergences import Kernel, mmd
+from paramrel.divergences import Kernel, check_mmd_weight, mmd
 from paramrel.rng import Rng
 
 
@@ -19,11 +19,7 @@ class InfoVaeConfig(VaeConfig):
 
     @model_validator(mode="after")
     def _mmd_pulls(self) -> "InfoVaeConfig":
-        if self.mmd_weight < 0:
-            raise ValueError(
-                f"alpha + lambda_mmd - 1 = {self.mmd_weight:g} is the MMD's weight and may not be negative: "
-                "raise lambda_mmd or alpha"
-            )
+        check_mmd_weight("alpha", self.alpha, self.lambda_mmd)
         return self
 
     @property

@@ -23,7 +23,7 @@ class RoundTrip(Metric):
     source = "standard"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        made, source = pairs(arrays, "round_trip", "round_trip_source")
+        made, source = pairs(arrays, self.needs[0], "round_trip_source")
         return Value(float(np.square(made - source).mean()), len(made))
 
 
@@ -34,10 +34,6 @@ class RoundTripPermuted(RoundTrip):
     title = "MSE of the round trip, another's z"
     direction = "none"
     needs = ("round_trip_permuted", "round_trip_source", "subcode")
-
-    def compute(self, arrays: Arrays, seed: int) -> Value:
-        made, source = pairs(arrays, "round_trip_permuted", "round_trip_source")
-        return Value(float(np.square(made - source).mean()), len(made))
 
 
 class SubcodeStd(Metric):

@@ -1,5 +1,6 @@
 """TAD and ATTRS: which binary attributes single latents detect, and by how much the best is ahead of the next."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -177,8 +178,9 @@ class _OfAttributes(Metric):
             self.extra(whole, arrays.get("attribute_names" if name == "attributes" else "y_names")),
         )
 
+    @abstractmethod
     def score(self, result: Tad) -> float:
-        raise NotImplementedError
+        """What the metric reads from the computation."""
 
     def extra(self, result: Tad, names: np.ndarray | None) -> dict:
         return {}

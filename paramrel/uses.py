@@ -70,14 +70,17 @@ def conditional(
     return _show_all(method, codes, subs, n_steps)
 
 
-def reconstruction(method: Method, x: Tensor, rng: Rng, n_steps: int, z: Tensor | None = None) -> Tensor:
+def reconstruction(
+    method: Method, x: Tensor, rng: Rng, n_steps: int, z: Tensor | None = None, subcode: Tensor | None = None
+) -> Tensor:
     """x from (z, subcode): inverted and rendered again with its own code, or with ``z`` in its place at rendering.
 
-    Near-exact with its own code says little of z, since the subcode holds the rest; rendered with another's code
+    ``subcode`` saves the inversion where it was made before. Near-exact with its own code says little of z, since the subcode holds the rest; rendered with another's code
     shows what z decides.
     """
     own = method.encode(x).mean
-    subcode = subcodes(method, x, own, rng, n_steps)
+    if subcode is None:
+        subcode = subcodes(method, x, own, rng, n_steps)
     return show(method, own if z is None else z, subcode, n_steps)
 
 

@@ -49,21 +49,17 @@ def first_seed(preset: Preset) -> list[Cell]:
     return [cell for cell in cells(preset) if cell.seed == preset.seeds[0]]
 
 
-def _arrays(preset: Preset, runs: Path, cell: Cell) -> dict[str, np.ndarray]:
-    return read_codes(run_dir(runs, cell) / codes_name(preset.evaluate))[0]
-
-
-def _reasons(preset: Preset, runs: Path, cell: Cell) -> dict[str, str]:
-    """Why a trained method has no such images, by name of the array; sanity rows need no reason."""
-    skipped = read_codes(run_dir(runs, cell) / codes_name(preset.evaluate))[1]
-    return {name: f"{DASH} {reason}" for name, reason in skipped.items()} if methods()[cell.method].trained else {}
+def _read(preset: Preset, runs: Path, cell: Cell) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """A cell's arrays, and why a trained method lacks others, by name; sanity rows need no reason."""
+    arrays, skipped = read_codes(run_dir(runs, cell) / codes_name(preset.evaluate))
+    return arrays, {name: f"{DASH} {reason}" for name, reason in skipped.items() if methods()[cell.method].trained}
 
 
 def reconstructions(preset: Preset, runs: Path) -> Figure:
     """Held-out images and what each method makes of their codes; another image's code shows whether z matters."""
     strips: list[Strip] = []
     for cell in first_seed(preset):
-        arrays, reasons = _arrays(preset, runs, cell), _reasons(preset, runs, cell)
+        arrays, reasons = _read(preset, runs, cell)
         title = dataset(cell.dataset).title
         if (title, "source") not in [(head, text) for head, text, _ in strips]:
             strips.append((title, "source", arrays["x_test"][:N_COLUMNS]))
@@ -85,7 +81,8 @@ def samples(preset: Preset, runs: Path) -> Figure:
     """Images drawn from each method's prior."""
     grids: list[tuple[str, np.ndarray | str]] = []
     for cell in first_seed(preset):
-        shown = _arrays(preset, runs, cell) | _reasons(preset, runs, cell)
+        arrays, reasons = _read(preset, runs, cell)
+        shown = arrays | reasons
         if "samples" in shown:
             grids.append((f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}", shown["samples"]))
     if not grids:
@@ -151,7 +148,7 @@ def use_figure(use: str) -> Callable[[Preset, Path], Figure]:
     def draw(preset: Preset, runs: Path) -> Figure:
         strips: list[Strip] = []
         for cell in first_seed(preset):
-            arrays, reasons = _arrays(preset, runs, cell), _reasons(preset, runs, cell)
+            arrays, reasons = _read(preset, runs, cell)
             head = f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}"
             main = USES[use].arrays[0]
             if main in arrays:
@@ -168,7 +165,7 @@ def flow(preset: Preset, runs: Path) -> Figure:
     """The Bayesian flow at the pixel that varies most (Fig. 6): density of many draws, and some of them as lines."""
     shown = {}
     for cell in first_seed(preset):
-        arrays = _arrays(preset, runs, cell)
+        arrays = _read(preset, runs, cell)[0]
         if "flow_paths" in arrays:
             shown.setdefault((cell.dataset, cell.method), arrays)  # the variants of a method share its flow
     if not shown:

@@ -45,7 +45,6 @@ class Context:
 class Use:
     """One use: the arrays it makes (the main ones by name) and how they are shown."""
 
-    title: str
     arrays: tuple[str, ...]
     make: Callable[[Context], dict[str, Tensor | str]]
     """Arrays, or why a part of them is missing."""
@@ -63,20 +62,17 @@ def _conditional(c: Context) -> dict[str, Tensor]:
 
 def _reconstruction(c: Context) -> dict[str, Tensor | str]:
     rng = c.rng.at("reconstruction")
+    subcode = uses.subcodes(c.method, c.x, c.method.encode(c.x).mean, rng, c.n_steps)
     made = {
         "round_trip_source": c.x,
-        "round_trip": uses.reconstruction(c.method, c.x, rng, c.n_steps),
-        "round_trip_permuted": uses.reconstruction(c.method, c.x, rng, c.n_steps, c.moved),
+        "round_trip": uses.reconstruction(c.method, c.x, rng, c.n_steps, None, subcode),
+        "round_trip_permuted": uses.reconstruction(c.method, c.x, rng, c.n_steps, c.moved, subcode),
+        "subcode": "it has no stochastic subcode" if subcode is None else subcode,
     }
-    parts = {
-        "subcode": lambda: c.method.invert(c.x, c.method.encode(c.x).mean, rng, c.n_steps),
-        "from_code": lambda: uses.from_code(c.method, c.x),
-    }
-    for name, make in parts.items():
-        try:
-            made[name] = make()
-        except Unsupported as reason:
-            made[name] = str(reason)
+    try:
+        made["from_code"] = uses.from_code(c.method, c.x)
+    except Unsupported as reason:
+        made["from_code"] = str(reason)
     return made
 
 
@@ -150,18 +146,17 @@ def _time_strips(arrays: Arrays) -> Strips:
 
 
 USES: dict[str, Use] = {
-    "sample": Use("unconditional generation", ("samples",), _samples, lambda arrays: [("", arrays["samples"])]),
-    "generate": Use("conditional generation", ("fixed_z", "fixed_subcode"), _conditional, _conditional_strips),
+    "sample": Use(("samples",), _samples, lambda arrays: [("", arrays["samples"])]),
+    "generate": Use(("fixed_z", "fixed_subcode"), _conditional, _conditional_strips),
     "reconstruct": Use(
-        "reconstruction",
         ("round_trip", "round_trip_permuted", "subcode", "from_code"),
         _reconstruction,
         _reconstruction_strips,
     ),
-    "vary-time": Use("time-varying reconstruction", ("time_varying",), _time_varying, _time_strips),
-    "interpolate": Use("interpolation", ("interpolated", "interpolated_slerp"), _interpolation, _interpolation_strips),
-    "traverse": Use("traversal", ("traversed",), _traversal, _traversal_strips),
-    "flow": Use("Bayesian flow", ("flow_paths",), _flow, lambda arrays: []),
+    "vary-time": Use(("time_varying",), _time_varying, _time_strips),
+    "interpolate": Use(("interpolated", "interpolated_slerp"), _interpolation, _interpolation_strips),
+    "traverse": Use(("traversed",), _traversal, _traversal_strips),
+    "flow": Use(("flow_paths",), _flow, lambda arrays: []),
 }
 """The name is the command's (``paramrel NAME``)."""
 

@@ -3,6 +3,7 @@
 import io
 import pickle
 import tarfile
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -89,9 +90,9 @@ class Cifar10Npz(Cifar10):
             for part in np.array_split(rows, max(1, len(rows) // 2000)):
                 yield split, images_of(part), labels[part]
 
+    @abstractmethod
     def decoder(self, arrays: dict[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
         """Rows to images uint8 (n, 3, 32, 32)."""
-        raise NotImplementedError
 
     def hint(self, root: Path) -> str:
         return ""

@@ -4,11 +4,11 @@ from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from paramrel.data import DataSet
-from paramrel.divergences import Kernel, kl_standard_normal, mmd, reparametrise
+from paramrel.divergences import Kernel, check_mmd_weight, kl_standard_normal, mmd, reparametrise
 from paramrel.flows import Flow, Output, hide
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet
@@ -42,6 +42,11 @@ class ParamRelConfig(Frozen):
     lambda_mmd: float = Field(0.1, ge=0)
     """lambda: the MMD term has weight gamma + lambda - 1 (Eq. 6)."""
     kernel: Kernel = "rbf"
+
+    @model_validator(mode="after")
+    def _mmd_pulls(self) -> "ParamRelConfig":
+        check_mmd_weight("gamma", self.gamma, self.lambda_mmd)
+        return self
 
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -38,9 +38,7 @@ class ParamRelC(ParamRel):
 
     @classmethod
     def skip(cls, data: DataSet) -> str | None:
-        if data.kind == "mixed":
-            return "the columns have different types: paramrel_mixed"
-        return "binary images: paramrel_d" if data.binary else None
+        return "binary images: paramrel_d" if data.binary else super().skip(data)
 
     def make_flow(self, data: DataSet, config: GaussianConfig) -> ContinuousFlow:
         return ContinuousFlow(config.sigma(data.bins), tuple(data.centres.tolist()), config.parametrisation)

@@ -26,11 +26,8 @@ class ParamRelD(ParamRel):
 
     @classmethod
     def skip(cls, data: DataSet) -> str | None:
-        if data.kind == "mixed":
-            return "the columns have different types: paramrel_mixed"
-        return (
-            None if data.bins <= MAX_CLASSES else f"{data.bins} classes per pixel: paramrel_discretised or paramrel_c"
-        )
+        too_many = f"{data.bins} classes per pixel: paramrel_discretised or paramrel_c"
+        return super().skip(data) or (too_many if data.bins > MAX_CLASSES else None)
 
     def make_flow(self, data: DataSet, config: ParamRelDConfig) -> DiscreteFlow:
         return DiscreteFlow(data.bins, config.beta_1 or 18 / data.bins, tuple(data.centres.tolist()))
