@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from paramrel.checkpoint import load_weights
-from paramrel.data import DataSet, dataset
+from paramrel.data import DataSet, Split, dataset
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_atomically
 from paramrel.latent_usage import derangement, swapped_losses
@@ -25,7 +25,7 @@ from suite.uses import TIMES, Context, showcase
 LOADED = 10_000
 """Images that are made float at a time."""
 N_SHOWN = 64
-"""Held-out images on which uses are shown."""
+"""Held-out images on which uses are shown: the first of those drawn."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -38,7 +38,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     the method can: progressive_z (S, N, d) at flow times progressive_s (S,); decoded, reconstructed,
     reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at loss_points, nll_data
     and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous columns; probe_x, probe_y
-    for class agreement; the arrays of ``suite.uses`` on the first 64 held-out images. Where the method cannot make
+    for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the method cannot make
     NAME, skipped/NAME is the reason.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
@@ -112,7 +112,7 @@ class _Progressive:
 
 
 def _uses(model: Method, data: DataSet, codes: Arrays, evaluate: Evaluate, rng: Rng) -> Arrays:
-    """What ``suite.uses`` shows on the first held-out images."""
+    """What ``suite.uses`` shows on the first images of x_test."""
     z = torch.from_numpy(codes["z"]).to(rng.device)
     x = torch.from_numpy(codes["x_test"][:N_SHOWN]).float().to(rng.device)
     context = Context(model, x, z.mean(0), z.std(0), rng.at("uses"), evaluate.sampling_steps)
@@ -123,9 +123,8 @@ def _uses(model: Method, data: DataSet, codes: Arrays, evaluate: Evaluate, rng: 
 
 def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays:
     """What the decoder makes of held-out images."""
-    x, labels = data.evaluation_images("test", slice(evaluate.n_images))
-    chosen = Rng(("probe images", data.name)).permutation("images", data.size("train"))[: evaluate.n_probe_images]
-    probe_x, probe_y = data.evaluation_images("train", chosen.numpy())
+    x, labels = data.evaluation_images("test", drawn(data, "test", evaluate.n_images))
+    probe_x, probe_y = data.evaluation_images("train", drawn(data, "train", evaluate.n_probe_images))
     arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x, "probe_y": probe_y}
     arrays |= {"binary": np.array(True)} if data.binary else _skipped("binary", reason="the images are not binary")
     z = torch.cat([model.encode(batch).mean for batch in batches(model, x, rng.device)])
@@ -146,6 +145,15 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Array
         except Unsupported as reason:
             arrays |= _skipped(name, reason=str(reason))
     return arrays | _losses(model, x, rng) | _likelihood(model, x, rng)
+
+
+def drawn(data: DataSet, split: Split, n: int) -> np.ndarray:
+    """Rows of n images of a split, the same for every method and seed.
+
+    Drawn, as the splits of some data sets are in the order of their labels.
+    """
+    names: dict[Split, str] = {"train": "probe images", "test": "held-out images"}
+    return Rng((names[split], data.name)).permutation("images", data.size(split))[:n].numpy()
 
 
 def _losses(model: Method, x: np.ndarray, rng: Rng) -> Arrays:

@@ -4,7 +4,7 @@ from metrics import metrics, options_of
 from suite.config import Evaluate
 from suite.hashing import short_hash
 
-ENCODE_VERSION = 4
+ENCODE_VERSION = 5
 """Raise it when the same weights would give other arrays."""
 
 

@@ -11,7 +11,7 @@ from paramrel.files import check_writable, write_atomically
 from paramrel.rng import Rng
 from suite.cells import Cell, run_dir
 from suite.config import Preset
-from suite.encode import batches, trained
+from suite.encode import batches, drawn, trained
 from suite.figures import save
 from suite.strips import draw_flow, plt, strips_figure
 from suite.tables import label
@@ -19,7 +19,8 @@ from suite.uses import USES, Context, showcase
 
 
 def use_codes(use: str, cell: Cell, preset: Preset, runs: Path, out: Path, rows: range, n_steps: int) -> None:
-    """Write ``out`` (.png or .pdf) and ``out``.npz of a use on the held-out images ``rows``.
+    """Write ``out`` (.png or .pdf) and ``out``.npz of a use on the held-out images ``rows``, in the order in which
+    ``suite.encode`` draws them.
 
     Traversals are scaled by the spread of the codes of all held-out images. Raises ``UserError`` where the cell is
     not trained, cannot do this, or there are no such images.
@@ -32,7 +33,8 @@ def use_codes(use: str, cell: Cell, preset: Preset, runs: Path, out: Path, rows:
     images = data.evaluation_images("test", slice(None))[0]
     with torch.no_grad():
         z = torch.cat([model.encode(batch).mean for batch in batches(model, images, device)])
-        x = torch.from_numpy(images[rows.start : rows.stop]).float().to(device)
+        chosen = drawn(data, "test", rows.stop)[rows.start :]
+        x = torch.from_numpy(images[chosen]).float().to(device)
         rng = Rng((cell.seed, cell.dataset, "use"), device)
         arrays, reasons = showcase(Context(model, x, z.mean(0), z.std(0), rng, n_steps), (use,))
     if USES[use].arrays[0] not in arrays:

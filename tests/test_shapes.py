@@ -13,6 +13,7 @@ from paramrel.data import dataset
 from paramrel.data._files import File, Form
 from paramrel.data.shapes3d import Shapes3d, label_classes
 from paramrel.errors import UserError
+from suite.encode import drawn
 
 HUE_GRIDS = (np.arange(10) / 10, np.linspace(0, 1, 10))
 """The file holds the first; its page says the second."""
@@ -236,3 +237,16 @@ def test_attributes_are_one_hot_values_and_halves_of_ordered_factors():
     assert np.array_equal(values[:, names.index("shape=sphere")], labels[:, 4] == 2)
     assert np.array_equal(values[:, 57], labels[:, 3] >= 4) and np.array_equal(values[:, 58], labels[:, 5] >= 8)
     assert names[57:] == ("scale>=1.036", "orientation>=4.3")
+
+
+def test_held_out_images_are_drawn_from_all_factors_and_not_from_the_first_rows():
+    data = dataset("shapes3d_rendered_16")
+    rows = drawn(data, "test", 400)
+    _, labels = data.evaluation_images("test", rows)
+    _, everything = data.evaluation_images("test")
+    assert len(set(rows.tolist())) == 400
+    for factor in range(6):
+        assert set(labels[:, factor]) == set(everything[:, factor])
+        values = everything[:, factor].max()
+        assert abs(labels[:, factor].mean() - everything[:, factor].mean()) < 0.1 * values
+    assert np.array_equal(rows[:64], drawn(data, "test", 64)), "fewer images are the first of more"
