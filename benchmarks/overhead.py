@@ -22,6 +22,7 @@ IMPORTS = {
     "encode": "torch, suite.encode",
     "evaluate": "suite.evaluate, sklearn.linear_model",
 }
+IMPORTS["control"] = IMPORTS["evaluate"]
 IMPORTS |= {"tables": "torch, suite.tables", "figures": "torch, suite.figures", "data": "paramrel.data"}
 
 

@@ -45,6 +45,8 @@ class Evaluate(Frozen):
     """Test images that are reconstructed, generated from and scored (fewer where the test split is smaller)."""
     n_probe_images: int = Field(5000, ge=10)
     """Training images for the pixel probe behind class agreement."""
+    n_codes: int | None = Field(None, ge=50)
+    """Images of each split whose codes probes and disentanglement metrics see; all if None."""
     sampling_steps: int = Field(20, ge=1)
     """n, steps of ancestral sampling."""
     probe_seed: int = Field(0, ge=0)

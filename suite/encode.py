@@ -44,7 +44,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
     with torch.no_grad():
-        arrays = _codes(model, data, rng) | _images(model, data, evaluate, rng)
+        arrays = _codes(model, data, evaluate, rng) | _images(model, data, evaluate, rng)
         arrays |= _uses(model, data, arrays, evaluate, rng)
     path = run / codes_name(evaluate)
     write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
@@ -64,12 +64,13 @@ def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.devi
     return model.to(device).eval(), device
 
 
-def _codes(model: Method, data: DataSet, rng: Rng) -> Arrays:
+def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays:
     """Codes, progressive codes, labels and attributes of the images that probes see."""
     splits = ("train", "test") if data.probe_on == "all" else ("test",)
     codes, labels, progressive = [], [], _Progressive(model, rng.at("progressive"))
     for split in splits:
-        for rows in np.array_split(np.arange(data.size(split)), -(-data.size(split) // LOADED)):
+        chosen = np.arange(data.size(split)) if evaluate.n_codes is None else drawn(data, split, evaluate.n_codes)
+        for rows in np.array_split(chosen, -(-len(chosen) // LOADED)):
             images, part = data.evaluation_images(split, rows)
             for x in batches(model, images, rng.device):
                 codes.append(model.encode(x))

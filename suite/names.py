@@ -10,7 +10,7 @@ ENCODE_VERSION = 5
 
 def codes_name(evaluate: Evaluate) -> str:
     """File of what ``paramrel encode`` writes."""
-    what = [ENCODE_VERSION, evaluate.n_images, evaluate.n_probe_images, evaluate.sampling_steps]
+    what = [ENCODE_VERSION, evaluate.n_images, evaluate.n_probe_images, evaluate.n_codes, evaluate.sampling_steps]
     return f"codes-{short_hash(what)}.npz"
 
 

@@ -12,7 +12,7 @@ from suite.cells import cells
 from suite.cli import train
 from suite.config import load, resolve
 from suite.encode import encode
-from suite.evaluate import evaluate_to
+from suite.evaluate import evaluate_to, read_codes
 from suite.figures import FIGURES, save
 from suite.names import metric_names
 from suite.plan import Plan, write_stamp
@@ -158,3 +158,19 @@ def test_rendered_shapes_give_factors_and_attributes_to_metrics(here):
     assert np.array_equal(arrays["attributes"][:, 53], arrays["y"][:, 5] == 11)
     result = evaluate_to(codes, ("auroc",), 0, here / "metrics.json")
     assert result["y_names"][0] == "floor_hue" and 0.6 < result["rows"][0]["value"] < 1
+
+
+def test_codes_of_some_images_are_rows_of_the_codes_of_all(here):
+    write_params(here, methods=["pca"], seeds=[0])
+    chosen = resolve(load(here / "params.yaml"), "tiny")
+    (cell,) = cells(chosen)
+    train(cell.dataset, cell.method, cell.variant, cell.seed)
+    run = here / "runs" / cell.path
+    few = chosen.evaluate.model_copy(update={"n_codes": 60})
+    paths = [encode(cell, settings, chosen.runtime, run) for settings in (chosen.evaluate, few)]
+    assert paths[0] != paths[1]
+    everything, some = (read_codes(path)[0] for path in paths)
+    assert len(some["z"]) == len(some["y"]) == 120 and len(everything["z"]) == 1797
+    rows = [np.abs(everything["z"] - z).sum(1).argmin() for z in some["z"]]
+    assert np.allclose(everything["z"][rows], some["z"], atol=1e-5)
+    assert np.array_equal(everything["y"][rows], some["y"])
