@@ -112,15 +112,15 @@ def bits(base: type, data: Toy, steps: int, **settings) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("base", "data", "steps", "within"),
+    ("base", "data", "steps", "settings"),
     [
-        (ParamRelD, Table(), 400, 1.05),
-        # more than 5 %: so few steps do not reach it; the exact decoder does (test_flows.py, TestEntropy)
-        (ParamRelDiscretised, Mixture(), 350, 1.15),
+        (ParamRelD, Table(), 400, {}),
+        # the sharp posteriors at the end of the flow are what takes long to learn: 350 steps are 9 % above the entropy
+        (ParamRelDiscretised, Mixture(), 1500, {"sigma_1": 0.02}),
     ],
     ids=["discrete", "discretised"],
 )
-def test_bits_per_dim_are_never_below_the_entropy_and_near_it(base, data, steps, within):
-    value, error = bits(base, data, steps, z_source="self")
+def test_bits_per_dim_are_never_below_the_entropy_and_within_5_percent(base, data, steps, settings):
+    value, error = bits(base, data, steps, z_source="self", **settings)
     assert error < 0.01 * data.bits
-    assert data.bits - 3 * error < value < within * data.bits
+    assert data.bits - 3 * error < value < 1.05 * data.bits
