@@ -8,7 +8,7 @@ CORES ?= all
 export PATH := $(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup quickstart test test-slow test-slurm check clean
+.PHONY: setup quickstart test test-slow test-slurm test-long check clean
 
 # Compiled once: every job starts Python and torch anew, which takes twice as long where nothing may be cached.
 setup: .venv/.ready
@@ -39,6 +39,10 @@ test-slow: setup
 # The graph on a real Slurm, which the test installs (Debian, root), starts and stops.
 test-slurm: setup
 	python -m pytest -m slurm -rs
+
+# The quick preset made again by `make quickstart` without a network, and on a real Slurm: half an hour on two cores.
+test-long: setup
+	python -m pytest -m long -rs
 
 check: setup
 	ruff check .

@@ -74,3 +74,17 @@ def checkout(tmp_path: Path) -> Path:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
     return copy
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A real Slurm that runs; skips where there can be none."""
+    from tests import slurm_cluster
+
+    reason = slurm_cluster.missing()
+    if reason:
+        pytest.skip(reason)
+    slurm_cluster.down()
+    slurm_cluster.up()
+    yield slurm_cluster
+    slurm_cluster.down()

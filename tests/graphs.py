@@ -77,6 +77,41 @@ class ToyBroken(Method):
 '''
 
 
+OFFLINE = '''
+"""Python reads this file at its start: from here on, there is no network."""
+
+import os
+import socket
+
+
+def refuse(self, address, *rest):
+    if self.family in (socket.AF_INET, socket.AF_INET6):
+        with open(os.environ["ATTEMPTS"], "a") as file:
+            file.write(f"{address}\\n")
+        raise OSError(f"no network in this test: {address}")
+    return CONNECT[self.__class__](self, address, *rest)
+
+
+CONNECT = {socket.socket: socket.socket.connect}
+socket.socket.connect = socket.socket.connect_ex = refuse
+'''
+
+RENDERED = "shapes3d_rendered_16"
+"""A data set that is prepared first, and is neither binary nor a table."""
+
+FEW_TREES = {"dci": {"n_trees": 2, "n_folds": 1, "n_items": 200}, "dci_progressive": {"n_trees": 2, "n_items": 200}}
+
+EVERY_METHOD = {
+    "datasets": ["digits_binarized", RENDERED, "breast_cancer_mixed"],
+    "per_dataset": {
+        RENDERED: {"methods": ["pca", "paramrel_c", "paramrel_discretised"]},
+        "breast_cancer_mixed": {"methods": ["columns", "paramrel_mixed"]},
+    },
+    "evaluate": TINY_PRESET["evaluate"] | {"options": FEW_TREES},
+}
+"""Changes of the tiny preset after which every registered method has a cell: no data set takes all of them."""
+
+
 def write_preset(project: Path, **changes) -> Path:
     """Make ``tiny`` the only preset of a project, with one seed and ``changes``."""
     preset = TINY_PRESET | {"seeds": [0]} | changes

@@ -10,17 +10,16 @@ import pytest
 import yaml
 
 from tests.conftest import TINY_PRESET, run
-from tests.graphs import contents, snakemake, write_preset
+from tests.graphs import FEW_TREES, RENDERED, contents, snakemake, write_preset
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 METHODS = ["pca", "pixels", "vae"]
-RENDERED = "shapes3d_rendered_16"
 N_CELLS = len(METHODS) + 1
 """The methods on digits, one of them on a set that is prepared."""
 
 
 def dvc(project: Path, *arguments: str, fails: bool = False) -> str:
-    done = run("dvc", *arguments, cwd=project, timeout=900, PYTHONPATH=str(project), DVC_NO_ANALYTICS="1")
+    done = run("dvc", *arguments, cwd=project, timeout=1800, PYTHONPATH=str(project), DVC_NO_ANALYTICS="1")
     assert fails or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
@@ -69,8 +68,7 @@ def change(project: Path, **settings) -> None:
 @pytest.fixture
 def origin(checkout: Path) -> Path:
     """A repository with a miniature preset, as its author has it before the first run."""
-    trees = {"dci": {"n_trees": 2, "n_folds": 1, "n_items": 200}, "dci_progressive": {"n_trees": 2, "n_items": 200}}
-    sets = {"evaluate": TINY_PRESET["evaluate"] | {"options": trees}}
+    sets = {"evaluate": TINY_PRESET["evaluate"] | {"options": FEW_TREES}}
     sets |= {"datasets": ["digits_binarized", RENDERED], "per_dataset": {RENDERED: {"methods": ["pca"]}}}
     write_preset(checkout, methods=METHODS, **sets)
     shutil.rmtree(checkout / "results")

@@ -1,18 +1,25 @@
-"""The committed results of the quick preset, made again under DVC from a clean copy: the same bytes on the same kind of
-machine."""
+"""The committed results of the quick preset, made again from a clean copy: the same bytes on the same kind of machine.
 
+Under DVC by ``make test-slow``; by ``make quickstart`` (without a network) and on a real Slurm by ``make test-long``.
+"""
+
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from suite.rows import read_rows
 from tests.conftest import ROOT, run
+from tests.graphs import OFFLINE, contents
 
 TOLERANCE = {"auroc": 0.01, "accuracy": 0.04, "agreement": 0.1}
 """Largest differences that another processor's rounding may make in one seed (README: measured, AVX2 and AVX-512)."""
 KIND = ["processor", "capability", "device", "threads", "torch", "numpy", "scikit-learn"]
+ONE_MACHINE = {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 20}
+"""Laid over the profile: a cluster on one machine answers at once."""
 
 
 def machine(folder: Path) -> set[tuple[str, ...]]:
@@ -21,18 +28,48 @@ def machine(folder: Path) -> set[tuple[str, ...]]:
     return set(runs[KIND].itertuples(index=False, name=None))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-def test_the_quick_preset_is_made_again(checkout):
-    committed, remade = ROOT / "results/quick", checkout / "results/quick"
+def make(checkout: Path) -> tuple[str, ...]:
+    """The command of the README, with this environment, in which Python has no network."""
+    if not (Path(sys.prefix) / ".ready").exists():
+        pytest.skip("this environment is not the Makefile's (make setup)")
+    (checkout / ".venv").symlink_to(sys.prefix)
+    (checkout / "sitecustomize.py").write_text(OFFLINE)
+    return "make", "quickstart", "CORES=2"
+
+
+def dvc(checkout: Path) -> tuple[str, ...]:
     assert run("git", "init", "-q", cwd=checkout).returncode == 0  # DVC wants a repository
-    done = run("dvc", "repro", cwd=checkout, timeout=2900, PYTHONPATH=str(checkout), DVC_NO_ANALYTICS="1")
+    return "dvc", "repro"
+
+
+def slurm(checkout: Path) -> tuple[str, ...]:
+    (checkout / "one-machine.yaml").write_text(yaml.safe_dump(ONE_MACHINE))
+    return "snakemake", "--profile", "slurm", "--profile", "one-machine.yaml"
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(dvc, marks=pytest.mark.slow),
+        pytest.param(make, marks=pytest.mark.long),
+        pytest.param(slurm, marks=pytest.mark.long),
+    ],
+)
+def test_the_quick_preset_is_made_again(checkout, tmp_path, way, request):
+    if way is slurm:
+        request.getfixturevalue("cluster")
+    committed, remade, attempts = ROOT / "results/quick", checkout / "results/quick", tmp_path / "attempts"
+    done = run(
+        *way(checkout), cwd=checkout, timeout=3500, PYTHONPATH=str(checkout), ATTEMPTS=str(attempts), DVC_NO_ANALYTICS="1"
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert not attempts.exists(), f"something asked for the network: {attempts.read_text()}"
     assert (checkout / "runs/digits_binarized").is_dir(), "it must really train"
     if machine(remade) == machine(committed):
-        for path in sorted(committed.rglob("*")):
-            if path.is_file() and path.name != "runs.csv":
-                assert path.read_bytes() == (remade / path.relative_to(committed)).read_bytes(), path
+        ours, theirs = contents(remade), contents(committed)
+        assert ours.keys() == theirs.keys()
+        assert not [name for name in theirs if ours[name] != theirs[name]]
     both = read_rows(committed / "rows.csv").merge(
         read_rows(remade / "rows.csv"),
         on=["dataset", "method", "variant", "seed", "metric", "fold"],

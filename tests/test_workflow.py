@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from paramrel.method import methods
 from suite.results import FIGURE_NAMES
 from tests.conftest import run
-from tests.graphs import BROKEN, contents, snakemake, write_preset
+from tests.graphs import BROKEN, EVERY_METHOD, OFFLINE, contents, snakemake, write_preset
 
 TOY = '''
 """A toy method: the mean brightness of rows."""
@@ -39,26 +40,6 @@ def rewrite(project: Path, **changes) -> None:
     params = yaml.safe_load(path.read_text())
     params["presets"]["tiny"] |= changes
     path.write_text(yaml.safe_dump(params))
-
-
-OFFLINE = '''
-"""Python reads this file at its start: from here on, there is no network."""
-
-import os
-import socket
-
-
-def refuse(self, address, *rest):
-    if self.family in (socket.AF_INET, socket.AF_INET6):
-        with open(os.environ["ATTEMPTS"], "a") as file:
-            file.write(f"{address}\\n")
-        raise OSError(f"no network in this test: {address}")
-    return CONNECT[self.__class__](self, address, *rest)
-
-
-CONNECT = {socket.socket: socket.socket.connect}
-socket.socket.connect = socket.socket.connect_ex = refuse
-'''
 
 
 def test_the_whole_graph(project, tmp_path):
@@ -143,9 +124,11 @@ def paramrel(project: Path, *arguments: str) -> str:
 def test_what_fails_is_summed_up_and_the_rest_goes_on(project):
     (project / "baselines/toy_broken.py").write_text(BROKEN)
     write_preset(project, methods=["pixels", "toy_broken"])
-    failed = snakemake(project)
+    failed = snakemake(project, "--retries", "1")
     summary = failed.stdout + failed.stderr
     assert failed.returncode != 0
+    assert re.search(r"mem_mb=3000,.* runtime=720\b", summary), summary
+    assert re.search(r"mem_mb=6000,.* runtime=1440\b", summary), "a retry must ask for more memory and time"
     assert "1 failed; the same command tries them again" in summary
     log = next(project.glob("logs/train/digits_binarized/toy_broken-default/*.log")).relative_to(project)
     assert f"log: {log}" in summary and "this toy is broken" in summary
@@ -157,14 +140,19 @@ def test_what_fails_is_summed_up_and_the_rest_goes_on(project):
 
 
 @pytest.mark.slow
-def test_two_clean_copies_give_the_same_bytes(project):
-    results = project / "results/tiny"
-    assert snakemake(project).returncode == 0
-    made = contents(results)
-    for folder in ("runs", "state", "results/tiny", ".snakemake"):
-        shutil.rmtree(project / folder)
-    assert snakemake(project).returncode == 0
-    assert contents(results) == made
+@pytest.mark.timeout(2400)
+def test_two_clean_copies_give_the_same_bytes_under_snakemake_and_dvc(project, tmp_path):
+    write_preset(project, **EVERY_METHOD)
+    other = tmp_path / "other"
+    shutil.copytree(project, other)
+    done = snakemake(project)
+    assert done.returncode == 0, done.stderr[-3000:]
+    made = contents(project / "results/tiny")
+    assert run("git", "init", "-q", cwd=other).returncode == 0  # DVC wants a repository
+    done = run("dvc", "repro", cwd=other, timeout=1200, PYTHONPATH=str(other), DVC_NO_ANALYTICS="1")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert {path.name.split("-")[0] for path in other.glob("runs/*/*")} == set(methods()), "it must really train"
+    assert contents(other / "results/tiny") == made
 
 
 @pytest.mark.parametrize(
