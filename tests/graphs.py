@@ -78,22 +78,31 @@ class ToyBroken(Method):
 
 
 OFFLINE = '''
-"""Python reads this file at its start: from here on, there is no network."""
+"""Python reads this file at its start: from here on, there is no network, and who asks for it is written down."""
 
 import os
 import socket
 
 
-def refuse(self, address, *rest):
-    if self.family in (socket.AF_INET, socket.AF_INET6):
-        with open(os.environ["ATTEMPTS"], "a") as file:
-            file.write(f"{address}\\n")
-        raise OSError(f"no network in this test: {address}")
-    return CONNECT[self.__class__](self, address, *rest)
+def refuse(what):
+    with open(os.environ["ATTEMPTS"], "a") as file:
+        file.write(f"{what}\\n")
+    raise OSError(f"no network in this test: {what}")
 
 
-CONNECT = {socket.socket: socket.socket.connect}
-socket.socket.connect = socket.socket.connect_ex = refuse
+def guarded(connect):
+    def guard(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            refuse(address)
+        return connect(self, address)
+
+    return guard
+
+
+socket.socket.connect = guarded(socket.socket.connect)
+socket.socket.connect_ex = guarded(socket.socket.connect_ex)
+for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr"):  # a name server is a network too
+    setattr(socket, name, lambda *host, **_: refuse(host))
 '''
 
 RENDERED = "shapes3d_rendered_16"
