@@ -24,7 +24,6 @@ IMPORTS = {
 }
 IMPORTS["control"] = IMPORTS["evaluate"]
 IMPORTS |= {"tables": "torch, suite.tables", "figures": "torch, suite.figures", "data": "paramrel.data"}
-IMPORTS |= {"control": IMPORTS["evaluate"]}
 
 
 def seconds_to_start(modules: str) -> float:
@@ -54,7 +53,7 @@ def measure(preset: str, cores: int, folder: Path) -> None:
     table = (
         pd.DataFrame(stages, columns=["stage", "s"]).groupby("stage").s.agg(jobs="size", total_s="sum", longest_s="max")
     )
-    table["start_s"] = [seconds_to_start(IMPORTS.get(stage, "torch")) for stage in table.index]
+    table["start_s"] = [seconds_to_start(IMPORTS[stage]) for stage in table.index]
     work, starts = table.total_s.sum(), (table.jobs * table.start_s).sum()
     print(table.round(1).to_markdown())
     print(f"preset {preset}, {cores} cores: wall {wall:.0f} s, jobs {work:.0f} s, of which starts {starts:.0f} s")

@@ -1,5 +1,6 @@
 """The command line: help, clear errors, nothing half-written, anybody's codes."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -77,6 +78,10 @@ def test_train_encode_evaluate_by_hand(tiny_params, tmp_path):
     record = json.loads(next(tmp_path.rglob("run.json")).read_text())
     assert record["resolved"]["seed"] == 1 and len(record["data_sha256"]) == 64 and record["parameters"] > 0
     assert set(record["libraries"]) >= {"torch", "numpy"} and record["machine"]["threads"] == 1
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    assert record["code"]["commit"] == (head or None) and record["code"]["dirty"] in (True, False, None)
+    assert record["lock_sha256"] == hashlib.sha256((ROOT / "uv.lock").read_bytes()).hexdigest()
+    assert record["seconds"] > 0 and record["peak_memory_mib"] > 50 and record["machine"]["processor"]
     codes = paramrel("encode", *cell).stdout.strip()
     done = paramrel("evaluate", codes, "--metric", "auroc", "--metric", "agreement", "--out", str(tmp_path / "m.json"))
     assert done.exit_code == 0, done.stderr

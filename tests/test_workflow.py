@@ -76,7 +76,8 @@ def test_the_whole_graph(project, tmp_path):
     value = re.search(r"^VAE,([\d.]+)", (results / "table2.csv").read_text(), re.MULTILINE).group(1)
     chain = paramrel(project, "trace", "table2", "VAE", "AUROC")
     record = json.loads(next(project.glob("runs/*/vae-default/*/run.json")).read_text())
-    for fact in (value, record["hash"], record["data_sha256"][:12], record["machine"]["processor"], '"seed": 0'):
+    for fact in (value, record["hash"], record["data_sha256"][:12], record["machine"]["processor"], '"seed": 0',
+                 record["lock_sha256"][:12], f"cost: {record['seconds']} s, {record['peak_memory_mib']} MiB"):  # fmt: skip
         assert fact in chain, f"{fact} is not in\n{chain}"
     assert "BUT" not in chain and "NOTHING" not in chain
     codes = next(project.glob("runs/*/vae-default/*/codes-*.npz"))
