@@ -157,7 +157,7 @@ def figures(
         if figure not in FIGURES:
             raise unknown("figure", figure, FIGURES)
         stem = results / name / "figures" / figure
-        save(FIGURES[figure](chosen, runs), stem)
+        save(FIGURES[figure].make(chosen, runs), stem)
         made += [f"{stem}.{suffix}" for suffix in ("png", "pdf")]
         print(f"{stem}.png")
     if stamp:

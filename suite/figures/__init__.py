@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from paramrel.data import dataset
 from paramrel.files import write_atomically
 from paramrel.method import methods
+from suite.captions import CAPTIONS
 from suite.cells import Cell, cells, run_dir
 from suite.config import Preset
 from suite.evaluate import read_codes
@@ -177,14 +179,30 @@ def flow(preset: Preset, runs: Path) -> Figure:
     return figure
 
 
-FIGURES: dict[str, Callable[[Preset, Path], Figure]] = {
+@dataclass(frozen=True)
+class FigureEntry:
+    """One figure of a preset: its words and its maker."""
+
+    caption: str
+    """What is drawn, and which figure of the paper it corresponds to."""
+    alt: str
+    """What is plotted, for screen readers."""
+    make: Callable[[Preset, Path], Figure]
+    """The figure of a preset from the runs below a folder: the same files, the same figure."""
+
+
+MAKERS: dict[str, Callable[[Preset, Path], Figure]] = {
     "reconstructions": reconstructions,
     "samples": samples,
     "training_curves": training_curves,
     "flow": flow,
 }
-FIGURES |= {figure: use_figure(use) for use, figure in USE_FIGURES.items() if figure not in FIGURES}
-"""Figures of the workflow by name."""
+MAKERS |= {figure: use_figure(use) for use, figure in USE_FIGURES.items() if figure not in MAKERS}
+
+FIGURES: dict[str, FigureEntry] = {
+    name: FigureEntry(caption.text, caption.alt, MAKERS[name]) for name, caption in CAPTIONS.items() if name in MAKERS
+}
+"""Figures of the workflow by the name of their files, in the order in which a report shows them."""
 
 
 def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf")) -> None:
