@@ -85,7 +85,7 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "seeds": Caption(
         "Every seed of every method: marks are seeds, lines the mean with its 95 % t-interval over seeds (none for one seed). "
-        "Dotted: chance. Intervals of few seeds are wide; where they overlap, the tables' paired differences say more.",
+        "Dotted: chance, where it is within reach. Intervals of few seeds are wide; where they overlap, the tables' paired differences say more.",
         "For each data set and metric a plot of methods against the metric, with a mark per seed and an interval per method.",
     ),
     "training_curves": Caption(
@@ -96,7 +96,7 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "rate_distortion": Caption(
         "Rate against distortion: KL of the code to N(0, I) against the data's part of the likelihood bound, both in "
-        "nats per held-out image, a mark per seed. On a dashed line the bound is the same. A rate of 0 is a code that the "
+        "nats per held-out image, a mark per seed. On a dashed line the bound is the same (its nats at the lower end). A rate of 0 is a code that the "
         "bound does not pay for: for ParamReL (self) z is noise of the receiver.",
         "For each data set a scatter plot of the code's KL against the data term, a mark per method and seed.",
     ),
