@@ -16,9 +16,9 @@ from suite.style import NORMAL, SMALL, TALLEST, look, plt
 DPI = 300
 LABEL, IMAGES, MARGIN = 250, 800, 40
 """Width of labels, of images and between columns of a page, in device pixels."""
-TILE, GAP, PART_GAP, ROW_GAP = 64, 4, 14, 4
-"""Side of an image, and what is left between images, between parts of a row, and between rows."""
-HEAD, SECTION, TICKS, TEXT_LINE, AFTER = 36, 56, 30, 30, 16
+TILE, GAP, PART_GAP, ROW_GAP = 64, 4, 12, 4
+"""Side of an image, and what is left between images, between parts of a row, and above a row with a label."""
+HEAD, SECTION, TICKS, TEXT_LINE, AFTER = 36, 58, 30, 30, 16
 """Heights of a block's title, a section's title, a row of ticks, a line of text, and the space after a block."""
 GREY = 128
 N_LINES = 8
@@ -69,7 +69,7 @@ class Layout:
     def fits(self, images: np.ndarray) -> int:
         """How many images fit into a row."""
         side = folded(images[:1]).shape[3] * self.scale(images)
-        return max(1, (self.images + GAP) // (side + GAP))
+        return max(1, self.images // (side + GAP))
 
 
 def wrapped(label: str, images: np.ndarray, layout: Layout | None = None) -> tuple[Row, ...]:
@@ -133,7 +133,8 @@ def _block_height(block: Block, layout: Layout) -> int:
 
 def _row_height(row: Row, layout: Layout) -> int:
     images = row.parts[0]
-    return folded(images[:1]).shape[2] * layout.scale(images) + ROW_GAP + (TICKS if row.ticks else 0)
+    side = folded(images[:1]).shape[2] * layout.scale(images)
+    return side + GAP + (ROW_GAP if row.label else 0) + (TICKS if row.ticks else 0)
 
 
 def _lines(block: Block, layout: Layout) -> list[str]:
@@ -165,32 +166,29 @@ def _draw_column(axis: plt.Axes, canvas: np.ndarray, column: Sequence[Block], x:
 def _draw_row(axis: plt.Axes, canvas: np.ndarray, row: Row, x: int, y: int, layout: Layout) -> int:
     """Draws a row at y and returns where the next one begins."""
     left, ticks = x + layout.label, iter(row.ticks)
-    y += TICKS if row.ticks else 0
+    y += (ROW_GAP if row.label else 0) + (TICKS if row.ticks else 0)
     for part in row.parts:
         strip = pixels(part, layout.scale(part))
         high, wide = strip.shape[:2]
         canvas[y : y + high, left : left + wide] = strip[:, : canvas.shape[1] - left]
-        pitch = (wide + GAP) / len(part)
+        pitch = wide / len(part)
         for i, tick in zip(range(len(part)), ticks, strict=False):
             axis.text(left + (i + 0.5) * pitch, y - 6, tick, fontsize=SMALL, ha="center", va="baseline", color="0.35")
         left += wide + PART_GAP
     if row.label:
         text = textwrap.fill(row.label, 18)
         axis.text(x + layout.label - 10, y + high / 2, text, fontsize=SMALL, ha="right", va="center", linespacing=0.95)
-    return y + high + ROW_GAP
+    return y + high
 
 
 def pixels(images: np.ndarray, scale: int) -> np.ndarray:
-    """Images (n, C, H, W) in [0, 1] side by side with grey between them, uint8 (H scale, W', 3)."""
+    """Images (n, C, H, W) in [0, 1] side by side, with grey between and around them, uint8 (H', W', 3)."""
     whole = np.clip(np.rint(folded(images).astype(np.float32) * 255), 0, 255).astype(np.uint8)
     whole = whole.transpose(0, 2, 3, 1)
     whole = np.repeat(whole, 3, axis=3) if whole.shape[3] == 1 else whole
     large = whole.repeat(scale, axis=1).repeat(scale, axis=2)
-    gap = np.full((large.shape[1], GAP, 3), GREY, np.uint8)
-    parts: list[np.ndarray] = [large[0]]
-    for image in large[1:]:
-        parts += [gap, image]
-    return np.concatenate(parts, axis=1)
+    edge = GAP // 2
+    return np.concatenate(np.pad(large, ((0, 0), (edge, edge), (edge, edge), (0, 0)), constant_values=GREY), axis=1)
 
 
 def folded(images: np.ndarray) -> np.ndarray:

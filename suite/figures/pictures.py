@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from paramrel.method import methods
 from suite.config import Preset
 from suite.figures._files import Contender, Files
-from suite.strips import Block, Layout, Row, draw_flow, page, wrapped
+from suite.strips import GAP, TILE, Block, Layout, Row, draw_flow, page, wrapped
 from suite.style import COLUMN, nothing, plt
-from suite.tables import DASH
 
 Arrays = dict[str, np.ndarray]
 Rows = tuple[Row, ...]
@@ -31,7 +30,7 @@ ROUND_TRIPS = {
     "from_code": "z alone",
 }
 DETAIL = Layout(tile=128)
-GRID = Layout(label=0, images=540, tile=60, columns=4)
+GRID = Layout(label=0, images=8 * (TILE + GAP), columns=3)
 N_SAMPLES, N_DETAIL = 64, 5
 
 
@@ -65,7 +64,10 @@ def _page(
             for name in why:
                 if name in lacking:
                     reasons.setdefault((names[name] if found else "", lacking[name]), []).append(contender.label)
-        texts = [f"{', '.join(labels)}: {f'no “{row}”: ' if row else f'{DASH} '}{why}." for (row, why), labels in reasons.items()]  # fmt: skip
+        texts = [
+            f"{', '.join(labels)}: {f'no “{row}”, ' if row else ''}{reason}."
+            for (row, reason), labels in reasons.items()
+        ]
         blocks += made if any(block.method for block in made) else []
         blocks += [Block(section, "", text=text) for text in texts]
     return page(blocks, layout) if any(block.rows for block in blocks) else nothing(nobody)
