@@ -59,7 +59,7 @@ def codes(cell, rng: np.random.Generator) -> dict[str, np.ndarray]:
     if cell.method.startswith("paramrel"):
         made |= {"time_varying": images(4, 3), "time_source": images(4), "progressive_s": TIMES}
         made |= {"flow_paths": rng.normal(size=(11, 200)), "flow_x": rng.random(200)}
-        made |= {"fixed_z": images(2, 8), "fixed_subcode": images(2, 8)}
+        made |= {"fixed_z": images(2, 8), "fixed_subcode": images(2, 8), "subcode": images(20)}
     else:
         made |= {f"skipped/{name}": np.array("it has no flow") for name in ("time_varying", "fixed_z", "flow_paths")}
     if cell.method not in ("pca", "diffae"):

@@ -29,9 +29,10 @@ ROUND_TRIPS = {
     "round_trip_permuted": "another's z, own subcode",
     "from_code": "z alone",
 }
-DETAIL = Layout(tile=128)
+WITHOUT_SUBCODE = {"round_trip": "z alone", "round_trip_permuted": "another's z"}
+DETAIL = Layout(label=0, tile=128)
 GRID = Layout(label=0, images=8 * (TILE + GAP), columns=3)
-N_SAMPLES, N_DETAIL = 64, 5
+N_SAMPLES, N_DETAIL = 64, 6
 
 
 def _first(images: np.ndarray) -> np.ndarray:
@@ -93,9 +94,10 @@ def round_trips(preset: Preset, runs: Path) -> Figure:
     """Images to (z, subcode) and back."""
 
     def rows(arrays: Arrays) -> Rows:
-        return tuple(Row(text, (_first(arrays[name]),)) for name, text in ROUND_TRIPS.items() if name in arrays)
+        kept = ROUND_TRIPS if "subcode" in arrays else WITHOUT_SUBCODE
+        return tuple(Row(text, (_first(arrays[name]),)) for name, text in kept.items() if name in arrays)
 
-    return _page(preset, runs, ROUND_TRIPS, rows, why=("round_trip", "from_code"), source=True)
+    return _page(preset, runs, ROUND_TRIPS | {"subcode": ""}, rows, why=("round_trip", "from_code"), source=True)
 
 
 def samples(preset: Preset, runs: Path) -> Figure:
@@ -147,7 +149,7 @@ def time_varying(preset: Preset, runs: Path) -> Figure:
         pairs = zip(arrays["time_varying"][:3], arrays["time_source"], strict=False)
         times = tuple(f"{s:g}" for s in arrays["progressive_s"])
         return tuple(
-            Row("z of s" if i == 0 else "", (frames, x[None]), (*times, "x") if i == 0 else ())
+            Row("z at flow time s" if i == 0 else "", (frames, x[None]), (*times, "x") if i == 0 else ())
             for i, (frames, x) in enumerate(pairs)
         )
 
