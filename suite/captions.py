@@ -90,8 +90,9 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "training_curves": Caption(
         "Training: terms of the objective against optimiser steps, running mean over 25 logged steps, a line per seed. Solid: "
-        "the data term (flow loss, reconstruction, or error of the noise); dashed: KL of the code to N(0, I), whether it is "
-        "in the objective or not; dotted: the latent diffusion's loss.",
+        "the data term (flow loss or reconstruction in nats; of DiffAE and InfoDiffusion the squared error of the noise or of "
+        "v, summed over the image); dashed: KL of the code to N(0, I) in nats, whether it is in the objective or not; dotted: "
+        "the latent diffusion's error per latent.",
         "For each trained method and data set a plot of losses against steps with a logarithmic axis.",
     ),
     "rate_distortion": Caption(

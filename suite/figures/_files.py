@@ -18,6 +18,8 @@ from suite.config import Preset
 from suite.names import codes_name, metrics_name
 from suite.tables import label
 
+N_NAMED = 8
+"""Missing rows of the benchmark that a figure names."""
 Key = tuple[str, str, int]
 """Method, variant, and the variant's place among those of the method: what a legend is made of."""
 
@@ -106,4 +108,5 @@ class Files:
             seeds = [str(cell.seed) for cell in contender.cells if not (run_dir(self.runs, cell) / files[name]).exists()]  # fmt: skip
             if seeds:
                 absent.append(f"{contender.label} on {contender.data_title} (seed {', '.join(seeds)})")
-        return f"Missing, not trained or failed: {'; '.join(absent)}." if absent else ""
+        more = f"; and {len(absent) - N_NAMED} more" if len(absent) > N_NAMED else ""
+        return f"Missing, not trained or failed: {'; '.join(absent[:N_NAMED])}{more}." if absent else ""

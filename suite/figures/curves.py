@@ -1,6 +1,7 @@
 """Curves: metrics along the flow, losses along the training."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from paramrel.data import dataset
 from suite.config import Preset
 from suite.figures._files import Contender, Files
 from suite.statistics import summarise
-from suite.style import COLUMN, PAGE, SMALL, legend, look, nothing, plt
+from suite.style import COLUMN, PAGE, SMALL, TALLEST, legend, look, nothing, plt
 
 TERMS = (("-", "data term"), ("--", "KL of z"), (":", "latent diffusion"))
 FIRST = ("auroc_progressive",)
@@ -24,10 +25,11 @@ SMOOTHING = 25
 """Logged steps of a running mean."""
 
 
-def footnote(figure: Figure, text: str) -> None:
-    """What is missing, under a figure with a constrained layout."""
+def headnote(figure: Figure, text: str) -> None:
+    """What is missing, over a figure with a constrained layout."""
     if text:
-        figure.supxlabel(text, fontsize=SMALL, wrap=True)
+        width = int(figure.get_figwidth() * 72 / (0.53 * SMALL))
+        figure.suptitle(textwrap.fill(text, width), fontsize=SMALL, color="0.3")
 
 
 def progressive(preset: Preset, runs: Path) -> Figure:
@@ -44,11 +46,11 @@ def progressive(preset: Preset, runs: Path) -> Figure:
     shown = sorted({name for name, _ in found}, key=lambda name: (name not in FIRST, name))
     data = files.datasets(contender for panel in found.values() for contender in panel)
     panels = [(name, chosen) for chosen in data for name in shown if (name, chosen) in found]
-    figure, axes = _grid(len(panels), 2, 1.9, extra=0.5)
+    figure, axes = grid(len(panels), 2, 1.9, extra=0.5)
     for axis, panel in zip(axes, panels, strict=False):
         _progressive(axis, *panel, found[panel])
     legend(figure, [contender.key for panel in panels for contender in found[panel]], lines=True)
-    footnote(figure, files.missing("metrics"))
+    headnote(figure, files.missing("metrics"))
     return figure
 
 
@@ -78,16 +80,16 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
     logs = {contender: found for contender, found in logs.items() if found}
     if not logs:
         return nothing("no method of this preset is trained")
-    figure, axes = _grid(len(logs), 4, 1.55, width=PAGE, extra=0.3)
-    used = set()
+    figure, axes = grid(len(logs), 4, 1.55, width=PAGE / 4, extra=0.3)
+    used, columns = set(), axes[0].get_gridspec().ncols
     for i, (axis, (contender, found)) in enumerate(zip(axes, logs.items(), strict=False)):
         used |= _training(axis, contender, found)
         axis.set_title(f"{contender.label}\n{contender.data_title}", fontsize=SMALL)
-        axis.set_xlabel("step" if i >= len(logs) - 4 else "")
-        axis.set_ylabel("nats/image" if i % 4 == 0 else "")
+        axis.set_xlabel("step" if i >= len(logs) - columns else "")
+        axis.set_ylabel("per image" if i % columns == 0 else "")
     handles = [Line2D([], [], ls=style, color="0.2", label=text) for style, text in TERMS if style in used]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    footnote(figure, files.missing("log"))
+    headnote(figure, files.missing("log"))
     return figure
 
 
@@ -113,14 +115,15 @@ def _training(axis: plt.Axes, contender: Contender, logs: Sequence[pd.DataFrame]
     return used
 
 
-def _grid(n: int, columns: int, height: float, *, width: float | None = None, extra: float = 0.0):
-    """A figure of n panels with at most ``columns`` side by side, and their axes in order."""
-    columns = min(columns, n)
+def grid(
+    n: int, columns: int, height: float, *, width: float = COLUMN, extra: float = 0.0
+) -> tuple[Figure, list[plt.Axes]]:
+    """A figure of n panels of ``width`` x ``height`` inches and their axes in order: ``columns`` side by side, or more
+    where they would be too many rows. ``extra`` is room for a legend."""
+    columns = min(n, max(columns, math.ceil(n / int((TALLEST - extra) / height))))
     rows = -(-n // columns)
-    wide = COLUMN * columns if width is None else width * columns / 4
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(max(wide, COLUMN), height * rows + extra), squeeze=False, layout="constrained"
-    )
+    size = (max(width * columns, COLUMN), height * rows + extra)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat[n:]:
         axis.set_axis_off()
     return figure, list(axes.flat)

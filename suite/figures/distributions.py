@@ -1,5 +1,6 @@
 """Dots, bars and matrices: every seed of every method, and what lies behind a number."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from metrics import metric
 from paramrel.data import dataset
 from suite.config import Preset
 from suite.figures._files import Contender, Files
-from suite.figures.curves import _grid, footnote
+from suite.figures.curves import grid, headnote
 from suite.statistics import summarise
-from suite.style import NORMAL, PAGE, SMALL, legend, look, nothing, plt
+from suite.style import NORMAL, PAGE, SMALL, TALLEST, legend, look, nothing, plt
 from suite.tables import arrow
 
 SEEDS = ("auroc", "accuracy", "agreement", "permuted_ratio", "dci", "tad")
@@ -22,7 +23,7 @@ LOGARITHMIC = ("permuted_ratio",)
 """Metrics that may spread over decades."""
 MAX_LATENTS = 32
 PANELS = 6
-"""Matrices side by side."""
+"""Matrices side by side; more where there would be more than two rows of them."""
 MATRIX, ROW = 3.3, 0.13
 """Inches: height of a matrix, and of a method's row."""
 
@@ -47,19 +48,27 @@ def seeds(preset: Preset, runs: Path) -> Figure:
     if not parts:
         return nothing("no cell of this preset is measured")
     heights = [0.55 + ROW * len(mine) for _, mine, _ in parts]
-    figure = plt.figure(figsize=(PAGE, sum(heights) + 0.1), layout="constrained")
-    for part, (data, mine, names) in zip(_stacked(figure, heights), parts, strict=True):
+    n_columns = math.ceil(sum(heights) / (TALLEST - 0.5))
+    n_rows = -(-len(parts) // n_columns)
+    size = (PAGE * n_columns, max(heights) * n_rows + 0.1 if n_columns > 1 else sum(heights) + 0.1)
+    figure = plt.figure(figsize=size, layout="constrained")
+    columns = figure.subfigures(1, n_columns, squeeze=False)[0]
+    panels = [
+        part for i, column in enumerate(columns) for part in _stacked(column, heights[i * n_rows : (i + 1) * n_rows])
+    ]
+    for part, (data, mine, names) in zip(panels, parts, strict=True):
         part.suptitle(dataset(data).title, fontsize=NORMAL, weight="bold")
         axes = part.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axis, name in zip(axes, names, strict=True):
             _dots(axis, name, mine)
         axes[0].set_yticks(range(len(mine)), [contender.label for contender in mine])
         axes[0].set_ylim(len(mine) - 0.4, -0.6)
-    footnote(figure, files.missing("metrics"))
+    headnote(figure, files.missing("metrics"))
     return figure
 
 
-def _stacked(figure: Figure, heights: list[float]) -> list[SubFigure]:
+def _stacked(figure: Figure | SubFigure, heights: list[float]) -> list[SubFigure]:
+    """Parts of a figure, one below the other."""
     return list(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
 
 
@@ -107,7 +116,7 @@ def tad(preset: Preset, runs: Path) -> Figure:
             found.setdefault(contender.dataset, {})[contender] = rows
     if not found:
         return nothing("no data set of this preset has attributes")
-    n_rows = [-(-len(mine) // PANELS) for mine in found.values()]
+    n_rows = [min(2, -(-len(mine) // PANELS)) for mine in found.values()]
     height = max(0.6 + ROW * len(mine) + (MATRIX + 0.25) * n for mine, n in zip(found.values(), n_rows, strict=True))
     figure = plt.figure(figsize=(PAGE * len(found), height + 0.3), layout="constrained")
     parts = figure.subfigures(1, len(found), squeeze=False)[0]
@@ -116,7 +125,7 @@ def tad(preset: Preset, runs: Path) -> Figure:
         bars, matrices = _stacked(part, [0.5 + ROW * len(mine), (MATRIX + 0.25) * n])
         _bars(bars.subplots(), mine)
         _matrices(matrices, mine, n)
-    footnote(figure, files.missing("metrics"))
+    headnote(figure, files.missing("metrics"))
     return figure
 
 
@@ -143,7 +152,7 @@ def _captured(row: dict) -> np.ndarray:
 
 def _matrices(part: SubFigure, mine: dict[Contender, list[dict]], n_rows: int) -> None:
     """AUROC of every latent for every attribute, .5 white to 1 black; of the first seed that is there."""
-    axes = part.subplots(n_rows, min(PANELS, len(mine)), squeeze=False, sharey=True)
+    axes = part.subplots(n_rows, -(-len(mine) // n_rows), squeeze=False, sharey=True)
     for axis in axes.flat[len(mine) :]:
         axis.set_axis_off()
     image = None
@@ -200,7 +209,7 @@ def _scatter(
             found.setdefault(contender.dataset, {})[contender] = np.array(points)
     if not found:
         return nothing("no method of this preset has a likelihood")
-    figure, axes = _grid(len(found), 2, 2.4, extra=0.5)
+    figure, axes = grid(len(found), 2, 2.4, extra=0.5)
     for axis, (data, mine) in zip(axes, found.items(), strict=False):
         for contender, points in mine.items():
             axis.plot(*points.T, ls="", ms=4.5, alpha=0.85, **look(*contender.key[::2]).mark)
@@ -209,7 +218,7 @@ def _scatter(
             _equal_sums(axis, np.concatenate(list(mine.values())).sum(1))
         axis.set(title=dataset(data).title, xlabel=x, ylabel=y)
     legend(figure, [contender.key for mine in found.values() for contender in mine])
-    footnote(figure, files.missing(reads))
+    headnote(figure, files.missing(reads))
     return figure
 
 
