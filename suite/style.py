@@ -24,11 +24,11 @@ TALLEST = 12.0
 """Inches: higher figures go on in a further column."""
 PALETTE = (
     "#56B4E9", "#E69F00", "#009E73", "#00513B", "#CC79A7", "#D55E00", "#0072B2", "#7F3700", "#003F63", "#7B3F60",
-    "#A6A6A6", "#000000", "#6E6E6E", "#8A6A1F",
+    "#A6A6A6", "#000000", "#808080", "#8A6A1F", "#882255", "#44AA99", "#332288", "#999933",
 )  # fmt: skip
-"""Okabe and Ito's colours without yellow (too light on white), darker shades of them, greys."""
+"""Okabe and Ito's colours without yellow (too light on white), darker shades of them, greys, some of Tol's."""
 MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
-"""Nine for fourteen colours: methods of one colour, or of two that are easily confused, differ in the marker."""
+"""Nine for eighteen colours: two colours that share a marker are told apart by everybody (a test)."""
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 FILLS = ("full", "open", "left", "right", "top", "bottom")
 """Variants of a method: its colour and marker with another line and filling."""

@@ -162,12 +162,13 @@ def test_a_method_looks_the_same_everywhere_and_is_told_apart_by_the_colour_blin
     assert set(looks()) == set(methods())
     assert len({(look.colour, look.marker) for look in looks().values()}) == len(methods())
     assert len({look.colour for look in looks().values()}) == min(len(methods()), len(style.PALETTE))
-    for kind in SEEN:
-        seen = {name: lab(SEEN[kind] @ linear(look.colour)) for name, look in looks().items()}
-        for one, other in itertools.combinations(seen, 2):
-            if looks()[one].marker == looks()[other].marker:
-                distance = np.linalg.norm(seen[one] - seen[other])
-                assert distance > 20, f"{one} and {other} look alike to {kind}: {distance:.0f}"
+    n_markers = len(style.MARKERS)
+    for kind, seen in SEEN.items():
+        colours = [lab(seen @ linear(colour)) for colour in style.PALETTE]
+        for i, j in itertools.combinations(range(len(colours)), 2):
+            if i % n_markers == j % n_markers:
+                distance = np.linalg.norm(colours[i] - colours[j])
+                assert distance > 20, f"{style.PALETTE[i]}, {style.PALETTE[j]} look alike to {kind}: {distance:.0f}"
     variants = [style.look("paramrel_d", order) for order in range(3)]
     assert {(v.colour, v.marker) for v in variants} == {(looks()["paramrel_d"].colour, looks()["paramrel_d"].marker)}
     assert len({(v.line, v.fill) for v in variants}) == 3

@@ -230,4 +230,6 @@ def _equal_sums(axis: plt.Axes, sums: np.ndarray) -> None:
         axis.plot([left, right], [total - left, total - right], ls="--", color="0.8", lw=0.6, zorder=0)
         if total > 0 and left < total - limits[0] < right:
             axis.text(total - limits[0], limits[0], f"{total:g}", ha="center", va="bottom", color="0.5")
+        elif limits[0] < total - right < limits[1]:
+            axis.text(right, total - right, f"{total:g}", ha="right", va="bottom", color="0.5")
     axis.set(xlim=(left, right), ylim=limits)
