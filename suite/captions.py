@@ -36,7 +36,7 @@ CAPTIONS: dict[str, Caption] = {
         "For each data set and method a square of up to 64 generated images.",
     ),
     "samples_detail": Caption(
-        "Figure 11 of the paper: the first six samples of each method, enlarged, to judge edges and grey values.",
+        "Figure 11 of the paper: the first samples of each method, enlarged, to judge edges and grey values.",
         "For each data set and method a row of a few generated images, enlarged.",
     ),
     "generation": Caption(

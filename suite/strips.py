@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from suite.style import NORMAL, SMALL, TALLEST, look, plt
 
 DPI = 300
-LABEL, IMAGES, MARGIN = 250, 800, 40
+LABEL, IMAGES, MARGIN = 240, 776, 40
 """Width of labels, of images and between columns of a page, in device pixels."""
 TILE, GAP, PART_GAP, ROW_GAP = 64, 4, 12, 4
 """Side of an image, and what is left between images, between parts of a row, and above a row with a label."""
@@ -100,23 +100,30 @@ def page(blocks: Sequence[Block], layout: Layout | None = None) -> Figure:
 
 def _columns(blocks: Sequence[Block], layout: Layout) -> list[list[Block]]:
     """The blocks in columns of about the same height."""
-    tallest = int(TALLEST * DPI) - 2 * MARGIN
-    total = _height(blocks, layout)
+    heights = [_block_height(block, layout) for block in blocks]
+    total = sum(heights) + SECTION * len({block.section for block in blocks})
     n = layout.columns or (2 if total > 1000 and len(blocks) > 2 else 1)
+    tallest = int(TALLEST * DPI) - 2 * MARGIN
     n = max(n, math.ceil(total / tallest))
-    for height in range(total // n, total + 1, 10):
-        columns = _filled(blocks, height, layout)
-        if len(columns) <= n or height > tallest:
-            return columns
-    return [list(blocks)]
+    columns = [list(blocks)]
+    for limit in range(total // n, tallest + 1, 10):
+        columns = _filled(blocks, heights, limit)
+        if len(columns) <= n:
+            break
+    return columns
 
 
-def _filled(blocks: Sequence[Block], height: int, layout: Layout) -> list[list[Block]]:
-    columns: list[list[Block]] = [[]]
-    for block in blocks:
-        if columns[-1] and _height([*columns[-1], block], layout) > height:
+def _filled(blocks: Sequence[Block], heights: Sequence[int], limit: int) -> list[list[Block]]:
+    """Columns of at most ``limit`` (one block fits always); a section's title is part of its column."""
+    columns: list[list[Block]] = []
+    used, section = limit, None
+    for block, height in zip(blocks, heights, strict=True):
+        needed = height + (SECTION if block.section != section else 0)
+        if used + needed > limit:
             columns.append([])
+            used, needed = 0, height + SECTION
         columns[-1].append(block)
+        used, section = used + needed, block.section
     return columns
 
 

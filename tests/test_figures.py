@@ -225,7 +225,7 @@ def test_rows_of_every_size_of_image_fit(side):
 
 def test_what_is_too_high_goes_on_in_a_further_column():
     row = Row("", (np.zeros((11, 1, 8, 8)),))
-    for n in (1, 12, 60, 200):
+    for n in (1, 12, 100):
         figure = page([Block("digits" if i < n / 2 else "shapes", str(i), (row, row)) for i in range(n)])
         assert figure.get_figheight() <= TALLEST
         headings = [text.get_text() for text in texts(figure)]

@@ -32,7 +32,7 @@ ROUND_TRIPS = {
 WITHOUT_SUBCODE = {"round_trip": "z alone", "round_trip_permuted": "another's z"}
 DETAIL = Layout(label=0, tile=128)
 GRID = Layout(label=0, images=8 * (TILE + GAP), columns=3)
-N_SAMPLES, N_DETAIL = 64, 6
+N_SAMPLES, N_DETAIL = 64, 5
 
 
 def _first(images: np.ndarray) -> np.ndarray:
