@@ -26,6 +26,7 @@ include: "workflow/rules/report.smk"
 localrules:
     all,
     every_cell,
+    figure,
 
 
 rule all:

@@ -144,7 +144,10 @@ def evaluate(
 def figures(
     preset: PresetName = None, only: Annotated[list[str] | None, typer.Option("--only", help="Figure, repeatable.")] = None,
     config: Config = Path("params.yaml"), runs: Runs = Path("runs"), results: Results = Path("results"),
-    stamp: Stamp = None,
+    drawn: Annotated[
+        Path | None,
+        typer.Option("--drawn", help="Draw into this folder instead, each with the stamp of its copy in the results."),
+    ] = None,
 ) -> None:  # fmt: skip
     """Draw the figures of a preset from its cells' arrays."""
     from paramrel.errors import unknown
@@ -152,16 +155,32 @@ def figures(
     from suite.plan import write_stamp
 
     name, chosen = find_preset(config, preset)
-    made = []
     for figure in only or FIGURES:
         if figure not in FIGURES:
             raise unknown("figure", figure, FIGURES)
-        stem = results / name / "figures" / figure
-        save(FIGURES[figure](chosen, runs), stem)
-        made += [f"{stem}.{suffix}" for suffix in ("png", "pdf")]
-        print(f"{stem}.png")
-    if stamp:
-        write_stamp(stamp, made)
+    folder = results / name / "figures"
+    for figure in only or FIGURES:
+        save(FIGURES[figure].make(chosen, runs), (drawn or folder) / figure)
+        if drawn:
+            write_stamp(drawn / f"{figure}.json", [f"{folder / figure}.{suffix}" for suffix in ("png", "pdf")], drawn)
+        print(f"{(drawn or folder) / figure}.png")
+
+
+@app.command()
+@one_line_errors
+def architecture(
+    dataset: DataName, method: MethodName = "paramrel_d", variant: Variant = None, preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of the drawings.")] = Path("docs/figures"),
+) -> None:  # fmt: skip
+    """Draw the networks of ParamReL at a preset's widths, from the code's own modules (docs/architecture.md)."""
+    from suite.architecture import draw, networks
+    from suite.cells import make_cell, variants
+
+    name, chosen = find_preset(config, preset)
+    cell = make_cell(chosen, dataset, method, variant or next(iter(variants(chosen, method))), chosen.seeds[0])
+    for path in draw(networks(cell, f"preset {name}, {dataset}"), out):
+        print(path)
 
 
 @app.command()

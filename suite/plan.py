@@ -175,6 +175,11 @@ class Plan:
         """Files of one figure."""
         return [f"{self.results}/{self.name}/figures/{name}.{suffix}" for suffix in ("png", "pdf")]
 
+    @property
+    def drawn(self) -> str:
+        """Folder in which all figures are drawn at once; each is copied from here, with its stamp."""
+        return f"{self.built}/drawn"
+
     def stamp(self, name: str) -> str:
         """Stamp of the tables ("tables") or of a figure."""
         return f"{self.built}/{name}"
@@ -228,9 +233,9 @@ def table_files(folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in ("rows.csv", "runs.csv", "metrics.json", "curves.csv", *files)]
 
 
-def write_stamp(stamp: Path, files: list[str]) -> None:
-    """Record the hashes of finished results."""
-    write_json(stamp, {path: _sha256(path) for path in files})
+def write_stamp(stamp: Path, files: list[str], made_in: Path | None = None) -> None:
+    """Record the hashes of finished results; of those that are still to be copied from ``made_in``, if it is given."""
+    write_json(stamp, {path: _sha256(str(made_in / Path(path).name) if made_in else path) for path in files})
 
 
 def _holds(stamp: str, files: list[str]) -> bool:

@@ -1,6 +1,8 @@
 """What results consist of: light names, for the workflow to read without importing what draws them."""
 
-RESULTS_VERSION = 2
+from suite.captions import CAPTIONS
+
+RESULTS_VERSION = 3
 """Raise it when the same rows and arrays would give other tables or figures; the workflow then makes them anew."""
 
 USE_FIGURES = {
@@ -14,6 +16,6 @@ USE_FIGURES = {
 }
 """Uses of codes: the command of each (``paramrel NAME``), and its figure."""
 
-FIGURE_NAMES = ("reconstructions", "training_curves", *USE_FIGURES.values())
+FIGURE_NAMES = tuple(CAPTIONS)
 
 TABLE_NAMES = ("table2", "latent_usage", "disentanglement", "images", "progressive")

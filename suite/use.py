@@ -12,8 +12,8 @@ from paramrel.rng import Rng
 from suite.cells import Cell, run_dir
 from suite.config import Preset
 from suite.encode import batches, drawn, trained
-from suite.figures import save
-from suite.strips import draw_flow, plt, strips_figure
+from suite.strips import draw_flow, strips_page
+from suite.style import COLUMN, plt, save
 from suite.tables import label
 from suite.uses import USES, Context, showcase
 
@@ -39,13 +39,11 @@ def use_codes(use: str, cell: Cell, preset: Preset, runs: Path, out: Path, rows:
         arrays, reasons = showcase(Context(model, x, z.mean(0), z.std(0), rng, n_steps), (use,))
     if USES[use].arrays[0] not in arrays:
         raise UserError(f"{cell.method} cannot {use}: {reasons[USES[use].arrays[0]]}")
-    title = f"{label(cell.method, cell.variant)}\nseed {cell.seed}"
+    title = f"{label(cell.method, cell.variant)}, seed {cell.seed}"
     if use == "flow":
-        figure, axis = plt.subplots(figsize=(3.2, 2.4))
+        figure, axis = plt.subplots(figsize=(COLUMN, 2.4), layout="constrained")
         draw_flow(axis, arrays, title)
-        figure.tight_layout()
     else:
-        strips = USES[use].strips(arrays)
-        figure = strips_figure([(title if i == 0 else "", text, shown) for i, (text, shown) in enumerate(strips)])
+        figure = strips_page(data.title, title, USES[use].strips(arrays), cell.method)
     save(figure, out.with_suffix(""), (out.suffix[1:],))
     write_atomically(out.with_suffix(".npz"), lambda temporary: np.savez_compressed(temporary, **arrays))

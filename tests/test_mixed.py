@@ -382,7 +382,7 @@ def test_the_graphs_steps_take_a_table(tiny):
     assert "at least two factors" in reasons["dci"] and all(len(reason) > 5 for reason in reasons.values())
     assert not reasons.keys() & set(MEASURED)
     for name in FIGURE_NAMES:
-        save(FIGURES[name](chosen, tiny / "runs"), tiny / name)
+        save(FIGURES[name].make(chosen, tiny / "runs"), tiny / name)
         assert (tiny / f"{name}.png").stat().st_size > 500
     assert ("breast_cancer_mixed", "vae", method("vae").skip(dataset(TABLE))) in skipped(chosen)
     arrays, _ = read_codes(tiny / "runs" / cells(chosen)[-1].path / plan.codes)

@@ -132,7 +132,7 @@ def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figu
     assert len(runs) == 3 and set(rows.method) == {"pca", "pixels", "untrained"}
     assert "digits (8x8 grey) AUROC ↑" in table2(rows)[0] and len(usage_table(rows)[0])
     for name in FIGURE_NAMES:
-        save(FIGURES[name](chosen, here / "runs"), here / name)
+        save(FIGURES[name].make(chosen, here / "runs"), here / name)
         assert (here / f"{name}.png").stat().st_size > 500
 
 

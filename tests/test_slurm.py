@@ -27,7 +27,7 @@ IMPATIENT = {
     "default-resources": ['slurm_extra="--signal=TERM@20"'],
     "set-resources": {
         "train": {"runtime": "2 * attempt", "mem_mb": 3000},  # one per node: they are all one machine
-        **{rule: {"mem_mb": 1000} for rule in ("fit", "encode", "evaluate", "tables", "figure")},
+        **{rule: {"mem_mb": 1000} for rule in ("fit", "encode", "evaluate", "tables", "draw")},
     },
     "retries": 4,
 }

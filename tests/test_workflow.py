@@ -70,6 +70,13 @@ def test_the_whole_graph(project, tmp_path):
     second = snakemake(project)
     assert second.returncode == 0 and "Nothing to be done" in second.stdout + second.stderr
 
+    # a figure that is removed is made again, and nothing else is
+    kept = contents(results)
+    (results / "figures/flow.png").unlink()
+    again = snakemake(project)
+    assert again.returncode == 0 and contents(results) == kept
+    assert re.findall(r"(?m)^(?:local)?rule (\w+):", again.stderr + again.stdout) == ["figure", "all"]
+
     # every number can be traced to its run, and what is there is known
     done = paramrel(project, "status")
     assert "No Snakemake is at work" in done and "tables done" in done and "jobs left" not in done

@@ -7,6 +7,7 @@ import sys
 from snakemake.utils import validate
 
 from paramrel.errors import UserError
+from suite.captions import CAPTIONS
 from suite.locks import enter_run
 from suite.plan import Plan
 from suite.results import FIGURE_NAMES

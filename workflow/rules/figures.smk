@@ -1,10 +1,39 @@
-# Figures: pure functions of the cells' arrays.
+# Figures: pure functions of the cells' files.
 
 
-rule figure:
+# All in one process, which takes seconds to start.
+rule draw:
     input:
         of_every_cell(PLAN.codes),
+        of_every_cell(PLAN.metrics),
         of_every_cell("metrics.jsonl"),
+    output:
+        expand(
+            "{folder}/{figure}.{suffix}",
+            folder=PLAN.drawn,
+            figure=FIGURE_NAMES,
+            suffix=["png", "pdf", "json"],
+        ),
+    log:
+        f"logs/figures/{PLAN.name}.log",
+    benchmark:
+        f"logs/benchmark/figures/{PLAN.name}.tsv"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        common=COMMON,
+        folder=PLAN.drawn,
+    shell:
+        "paramrel figures {params.common} --drawn {params.folder} > {log} 2>&1"
+
+
+# One at a time, so that a figure that is removed or edited is the only one that is made again.
+rule figure:
+    input:
+        multiext(f"{PLAN.drawn}/{{figure}}", ".png", ".pdf", ".json"),
     output:
         report(
             PLAN.figure("{figure}"),
@@ -16,14 +45,7 @@ rule figure:
         stamp=PLAN.stamp("{figure}"),
     log:
         f"logs/figures/{PLAN.name}-{{figure}}.log",
-    benchmark:
-        f"logs/benchmark/figures/{PLAN.name}-{{figure}}.tsv"
-    threads: 1
-    resources:
-        gpu=0,
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        common=COMMON,
+        caption=lambda wildcards: CAPTIONS[wildcards.figure].text,
     shell:
-        "paramrel figures --only {wildcards.figure} {params.common} --stamp {output.stamp} > {log} 2>&1"
+        "(cp {input[0]} {output[0]} && cp {input[1]} {output[1]} && cp {input[2]} {output.stamp}) > {log} 2>&1"

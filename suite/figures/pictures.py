@@ -1,0 +1,219 @@
+"""Pictures: what methods make of images and of codes, one block of rows per method."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from paramrel.method import methods
+from suite.config import Preset
+from suite.figures._files import Contender, Files
+from suite.strips import GAP, TILE, Block, Layout, Row, draw_flow, page, wrapped
+from suite.style import COLUMN, nothing, plt
+
+Arrays = dict[str, np.ndarray]
+Rows = tuple[Row, ...]
+
+N_IMAGES = 11
+"""Images in a row, at most."""
+RECONSTRUCTIONS = {
+    "decoded": "z alone, one step",
+    "generated": "drawn anew, own z",
+    "generated_permuted": "drawn anew, another's z",
+    "reconstructed": "all that is kept, own z",
+    "reconstructed_permuted": "all that is kept, another's z",
+}
+ROUND_TRIPS = {
+    "round_trip": "z and subcode",
+    "round_trip_permuted": "another's z, own subcode",
+    "from_code": "z alone",
+}
+WITHOUT_SUBCODE = {"round_trip": "z alone", "round_trip_permuted": "another's z"}
+DETAIL = Layout(label=0, tile=128)
+GRID = Layout(label=0, images=8 * (TILE + GAP), columns=3)
+N_SAMPLES, N_DETAIL = 64, 5
+
+
+def _first(images: np.ndarray) -> np.ndarray:
+    """As many images as a row holds."""
+    return images[: min(N_IMAGES, Layout().fits(images))]
+
+
+def _page(
+    preset: Preset, runs: Path, names: dict[str, str], rows: Callable[[Arrays], Rows], *, why: tuple[str, ...],
+    source: bool = False, layout: Layout | None = None, nobody: str = "no method of this preset does this",
+) -> Figure:  # fmt: skip
+    """A block per method with ``rows`` of the arrays ``names``, and at a data set's end the reasons why methods lack
+    those of ``why``; with ``source``, a row of the images themselves before."""
+    files = Files(preset, runs)
+    blocks: list[Block] = []
+    for data in files.datasets(files.contenders):
+        mine = [contender for contender in files.contenders if contender.dataset == data]
+        section, made, reasons = mine[0].data_title, [], {}
+        for contender in mine:
+            cell = files.shown(contender)
+            if cell is None:
+                reasons.setdefault(("", "no codes: not trained, or failed"), []).append(contender.label)
+                continue
+            arrays, lacking = files.arrays(cell, (*names, "x_test"))
+            if source and not made:
+                made.append(Block(section, "", (Row("source", (_first(arrays["x_test"]),)),)))
+            found = rows(arrays)
+            if found:
+                made.append(_block(section, contender, found))
+            for name in why:
+                if name in lacking:
+                    reasons.setdefault((names[name] if found else "", lacking[name]), []).append(contender.label)
+        texts = [
+            f"{', '.join(labels)}: {f'no “{row}”, ' if row else ''}{reason}."
+            for (row, reason), labels in reasons.items()
+        ]
+        blocks += made if any(block.method for block in made) else []
+        blocks += [Block(section, "", text=text) for text in texts]
+    return page(blocks, layout) if any(block.rows for block in blocks) else nothing(nobody)
+
+
+def _block(section: str, contender: Contender, rows: Rows) -> Block:
+    return Block(section, contender.label, rows, contender.method, contender.order)
+
+
+def reconstructions(preset: Preset, runs: Path) -> Figure:
+    """Held-out images and what each method makes of their codes; another image's code shows whether z matters."""
+
+    def rows(arrays: Arrays) -> Rows:
+        kept = dict(RECONSTRUCTIONS)
+        if "reconstructed" in arrays and np.array_equal(arrays["reconstructed"], arrays.get("decoded")):
+            kept = {name: text for name, text in kept.items() if not name.startswith("reconstructed")}
+        return tuple(Row(text, (_first(arrays[name]),)) for name, text in kept.items() if name in arrays)
+
+    return _page(preset, runs, RECONSTRUCTIONS, rows, why=("decoded", "generated", "reconstructed"), source=True)
+
+
+def round_trips(preset: Preset, runs: Path) -> Figure:
+    """Images to (z, subcode) and back."""
+
+    def rows(arrays: Arrays) -> Rows:
+        kept = ROUND_TRIPS if "subcode" in arrays else WITHOUT_SUBCODE
+        return tuple(Row(text, (_first(arrays[name]),)) for name, text in kept.items() if name in arrays)
+
+    return _page(preset, runs, ROUND_TRIPS | {"subcode": ""}, rows, why=("round_trip", "from_code"), source=True)
+
+
+def samples(preset: Preset, runs: Path) -> Figure:
+    """Images drawn from each method's prior."""
+
+    def rows(arrays: Arrays) -> Rows:
+        if "samples" not in arrays:
+            return ()
+        images = arrays["samples"][:N_SAMPLES]
+        n = min(8, GRID.fits(images))
+        return tuple(Row("", (images[i : i + n],)) for i in range(0, max(n, len(images) - len(images) % n), n))
+
+    nobody = "no method of this preset samples"
+    return _page(preset, runs, {"samples": "samples"}, rows, why=("samples",), layout=GRID, nobody=nobody)
+
+
+def samples_detail(preset: Preset, runs: Path) -> Figure:
+    """The first samples, enlarged."""
+
+    def rows(arrays: Arrays) -> Rows:
+        return wrapped("", arrays["samples"][:N_DETAIL], DETAIL)[:1] if "samples" in arrays else ()
+
+    nobody = "no method of this preset samples"
+    return _page(preset, runs, {"samples": "samples"}, rows, why=("samples",), layout=DETAIL, nobody=nobody)
+
+
+def generation(preset: Preset, runs: Path) -> Figure:
+    """One part of an image's encoding kept, the other drawn."""
+
+    def rows(arrays: Arrays) -> Rows:
+        kept = {"fixed_z": "z kept", "fixed_subcode": "subcode kept"}
+        ticks = ("x", "", "", "draws")
+        return tuple(
+            Row(text if i == 0 else "", (arrays["x_test"][i : i + 1], images), ticks if not number and not i else ())
+            for number, (name, text) in enumerate(kept.items())
+            if name in arrays
+            for i, images in enumerate(arrays[name][:2])
+        )
+
+    return _page(preset, runs, {"fixed_z": "", "fixed_subcode": ""}, rows, why=("fixed_z",))
+
+
+def time_varying(preset: Preset, runs: Path) -> Figure:
+    """Codes along the flow with one subcode."""
+
+    def rows(arrays: Arrays) -> Rows:
+        if "time_varying" not in arrays:
+            return ()
+        pairs = zip(arrays["time_varying"][:3], arrays["time_source"], strict=False)
+        times = tuple(f"{s:g}" for s in arrays["progressive_s"])
+        return tuple(
+            Row("z at flow time s" if i == 0 else "", (frames, x[None]), (*times, "x") if i == 0 else ())
+            for i, (frames, x) in enumerate(pairs)
+        )
+
+    names = dict.fromkeys(("time_varying", "time_source", "progressive_s"), "")
+    return _page(preset, runs, names, rows, why=("time_varying",))
+
+
+def interpolation(preset: Preset, runs: Path) -> Figure:
+    """From one image to another."""
+
+    def rows(arrays: Arrays) -> Rows:
+        if "interpolated" not in arrays:
+            return ()
+        a, b = np.array_split(arrays["x_test"][:16], 2)
+        wanted = (("interpolated", 0, "lerp"), ("interpolated", 1, ""), ("interpolated_slerp", 0, "slerp"))
+        n_frames = arrays["interpolated"].shape[1]
+        ticks = ("a", *(f"{i / (n_frames - 1):.3g}".removeprefix("0") or "0" for i in range(n_frames)), "b")
+        return tuple(
+            Row(text, (a[i : i + 1], arrays[name][i], b[i : i + 1]), ticks if number == 0 else ())
+            for number, (name, i, text) in enumerate(wanted)
+            if i < len(arrays[name])
+        )
+
+    names = {"interpolated": "", "interpolated_slerp": ""}
+    return _page(preset, runs, names, rows, why=("interpolated",))
+
+
+def traversal(preset: Preset, runs: Path) -> Figure:
+    """One latent at a time from -3 to 3 standard deviations."""
+
+    def rows(arrays: Arrays) -> Rows:
+        if "traversed" not in arrays:
+            return ()
+        pairs = list(zip(arrays["traversed_dims"], arrays["traversed"], strict=True))
+        stops = np.linspace(-3, 3, arrays["traversed"].shape[1])
+        ticks = tuple(f"{stop:.1f}".removesuffix(".0").replace("-", "−") for stop in stops)
+        return tuple(
+            Row(f"z[{dim}], std", (frames,), ticks) if i == 0 else Row(f"z[{dim}]", (frames,))
+            for i, (dim, frames) in enumerate(pairs)
+        )
+
+    names = {"traversed": "", "traversed_dims": ""}
+    return _page(preset, runs, names, rows, why=("traversed",))
+
+
+def flow(preset: Preset, runs: Path) -> Figure:
+    """The Bayesian flow at the pixel that varies most: density of many draws, and some of them as lines."""
+    files, shown = Files(preset, runs), {}
+    for contender in files.contenders:
+        cell = files.shown(contender)
+        if cell is None or (contender.dataset, contender.method) in shown:
+            continue  # the variants of a method share its flow
+        arrays = files.arrays(cell, ("flow_paths", "flow_x"))[0]
+        if "flow_paths" in arrays:
+            shown[contender.dataset, contender.method] = (contender, arrays)
+    if not shown:
+        return nothing("no method of this preset has a flow")
+    n_columns = min(2, len(shown))
+    n_rows = -(-len(shown) // n_columns)
+    figure, axes = plt.subplots(
+        n_rows, n_columns, figsize=(COLUMN * n_columns, 2.2 * n_rows), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    for axis, (contender, arrays) in zip(axes.flat, shown.values(), strict=False):
+        draw_flow(axis, arrays, f"{methods()[contender.method].title}, {contender.data_title}")
+    return figure

@@ -1,0 +1,109 @@
+"""How figures look: one colour and marker per method everywhere, sizes of type, files without time stamps."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from paramrel.files import write_atomically
+from paramrel.method import methods
+from suite.tables import label
+
+SMALL, NORMAL = 6, 7
+"""Points. Nothing is smaller than 6 in print."""
+COLUMN, PAGE = 3.4, 7.1
+"""Inches: one column of a paper, and both."""
+TALLEST = 12.0
+"""Inches: higher figures go on in a further column."""
+PALETTE = (
+    "#56B4E9", "#E69F00", "#009E73", "#00513B", "#CC79A7", "#D55E00", "#0072B2", "#7F3700", "#003F63", "#7B3F60",
+    "#A6A6A6", "#000000", "#808080", "#8A6A1F", "#882255", "#44AA99", "#332288", "#999933",
+)  # fmt: skip
+"""Okabe and Ito's colours without yellow (too light on white), darker shades of them, greys, some of Tol's."""
+MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
+"""Nine for eighteen colours: two colours that share a marker are told apart by everybody (a test)."""
+LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
+FILLS = ("full", "open", "left", "right", "top", "bottom")
+"""Variants of a method: its colour and marker with another line and filling."""
+METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}, "svg": {"Date": None}}  # fmt: skip
+
+matplotlib.rcParams.update(
+    {
+        "font.size": SMALL, "axes.titlesize": NORMAL, "axes.labelsize": SMALL, "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL, "legend.fontsize": SMALL, "figure.dpi": 200, "savefig.dpi": "figure",
+        "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5, "lines.linewidth": 1.0, "lines.markersize": 3.5, "legend.frameon": False,
+        "axes.spines.top": False, "axes.spines.right": False, "pdf.fonttype": 42, "svg.fonttype": "none",
+        "svg.hashsalt": "paramrel", "figure.constrained_layout.h_pad": 0.04, "figure.constrained_layout.w_pad": 0.04,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """A method's colour and marker, and a variant's line and filling."""
+
+    colour: str
+    marker: str
+    line: object = LINES[0]
+    fill: str = FILLS[0]
+
+    @property
+    def mark(self) -> dict[str, object]:
+        """Marker options of ``plot``."""
+        is_open = self.fill == "open"
+        return {
+            "marker": self.marker, "color": self.colour, "fillstyle": "full" if is_open else self.fill,
+            "markerfacecolor": "white" if is_open else self.colour, "markerfacecoloralt": "white", "markeredgewidth": 0.7,
+        }  # fmt: skip
+
+
+@cache
+def looks() -> dict[str, Look]:
+    """Every method's look, by name: trained methods first, each by name."""
+    names = sorted(methods(), key=lambda name: (not methods()[name].trained, name))
+    return {
+        name: Look(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)
+    }  # fmt: skip
+
+
+def look(name: str, order: int = 0) -> Look:
+    """The look of a method's variant; ``order`` is its place among the variants."""
+    base = looks()[name]
+    return Look(base.colour, base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
+
+
+def nothing(reason: str) -> Figure:
+    """A small figure that says why it is empty."""
+    figure = plt.figure(figsize=(COLUMN, 0.5))
+    figure.text(0.5, 0.5, f"nothing to show: {reason}", ha="center", va="center", fontsize=NORMAL, wrap=True)
+    return figure
+
+
+def legend(figure: Figure, shown: Iterable[tuple[str, str, int]], *, lines: bool = False) -> None:
+    """A legend below the figure of (method, variant, order), in the order of the table."""
+    handles = []
+    for name, variant, order in dict.fromkeys(shown):
+        style = look(name, order)
+        handles.append(
+            Line2D([], [], ls=style.line if lines else "", label=label(name, variant), **style.mark)
+        )  # fmt: skip
+    columns = max(1, int(figure.get_figwidth() / 1.6))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=2.4)
+
+
+def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf")) -> None:
+    """``stem``.png and .pdf without time stamps; closes the figure."""
+    for suffix in suffixes:
+        write_atomically(
+            stem.with_suffix(f".{suffix}"),
+            lambda temporary, suffix=suffix: figure.savefig(temporary, format=suffix, metadata=METADATA[suffix]),
+        )
+    plt.close(figure)

@@ -1,0 +1,289 @@
+"""Figures: the same files give the same bytes, one look per method, nothing breaks where a cell is missing."""
+
+import itertools
+import json
+import re
+import shutil
+from pathlib import Path
+
+import matplotlib.text
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from paramrel.method import methods
+from suite import architecture, strips, style
+from suite.captions import CAPTIONS
+from suite.cells import cells, make_cell, run_dir
+from suite.config import load, parse, resolve
+from suite.figures import FIGURES
+from suite.names import codes_name, metrics_name
+from suite.plan import Plan, write_stamp
+from suite.results import FIGURE_NAMES, USE_FIGURES
+from suite.strips import Block, Layout, Row, page, pixels, wrapped
+from suite.style import looks, nothing, save
+from tests.conftest import ROOT, TINY_PRESET
+
+SMALLEST, TALLEST, WIDEST = 6, 12.2, 7.3
+PAPER = {
+    "reconstructions": "9", "round_trips": "9", "samples": "10", "samples_detail": "11", "generation": "3",
+    "time_varying": "3", "interpolation": "4", "traversal": "5", "flow": "6",
+}  # fmt: skip
+TIMES = np.array([0.1, 0.5, 1.0])
+
+
+@pytest.fixture(scope="module")
+def preset():
+    """Two data sets, two seeds, methods of every kind."""
+    written = TINY_PRESET | {
+        "datasets": ["digits_binarized", "shapes3d_rendered_16"],
+        "methods": ["pca", "pixels", "ae", "vae", "diffae", "paramrel_c", "paramrel_d"],
+    }
+    return resolve(parse({"preset": "tiny", "presets": {"tiny": written}}, "a test"), "tiny")
+
+
+def codes(cell, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Arrays as ``paramrel encode`` writes them, of noise."""
+    shape = (1, 8, 8) if cell.dataset == "digits_binarized" else (3, 16, 16)
+
+    def images(*lead: int) -> np.ndarray:
+        return rng.random((*lead, *shape), np.float32)
+
+    made = {"x_test": images(20)}
+    if cell.method == "pixels":
+        return made
+    made |= {"decoded": images(20), "reconstructed": images(20), "interpolated": images(8, 9)}
+    made |= {"interpolated_slerp": images(8, 9), "traversed": images(4, 11), "traversed_dims": np.arange(4)}
+    made |= {"round_trip": images(20), "round_trip_permuted": images(20), "from_code": images(20)}
+    if cell.method.startswith("paramrel"):
+        made |= {"time_varying": images(4, 3), "time_source": images(4), "progressive_s": TIMES}
+        made |= {"flow_paths": rng.normal(size=(11, 200)), "flow_x": rng.random(200)}
+        made |= {"fixed_z": images(2, 8), "fixed_subcode": images(2, 8), "subcode": images(20)}
+    else:
+        made |= {f"skipped/{name}": np.array("it has no flow") for name in ("time_varying", "fixed_z", "flow_paths")}
+    if cell.method not in ("pca", "diffae"):
+        made |= {"nll_data": 50 + rng.random(20), "nll_kl": 20 * rng.random(20), "samples": images(64)}
+        made |= {"generated": images(20), "generated_permuted": images(20), "reconstructed_permuted": images(20)}
+    return made
+
+
+def measured(cell, rng: np.random.Generator) -> list[dict]:
+    """Rows as ``paramrel evaluate`` writes them, of noise."""
+    values = {"auroc": rng.uniform(0.8, 1), "accuracy": rng.random(), "permuted_ratio": 10 ** rng.uniform(0, 2)}
+    extra: dict[str, dict] = {}
+    if cell.method not in ("pca", "pixels"):
+        values["bits_per_dim"] = rng.random()
+    if cell.dataset == "shapes3d_rendered_16":
+        values["tad"] = rng.random()
+        auroc = rng.uniform(0.5, 1, (5, 40 if cell.method == "pixels" else 8))
+        auroc[4] = np.nan
+        attributes = [{"name": f"a_{i}", "captured": bool(auroc[i].max() > 0.75)} for i in range(5)]
+        plain = [[None if np.isnan(value) else value for value in row] for row in auroc]
+        extra["tad"] = {"auroc": plain, "attributes": attributes}
+    if cell.method.startswith("paramrel"):
+        values["auroc_progressive"] = rng.random()
+        extra["auroc_progressive"] = {"s": TIMES.tolist(), "curve": rng.random(3).tolist()}
+    rows = [{"metric": name, "value": float(value), "chance": 0.5, "extra": extra.get(name, {})} for name, value in values.items()]  # fmt: skip
+    return [*rows, {"metric": "dci", "value": None, "chance": None, "extra": {}}]
+
+
+@pytest.fixture(scope="module")
+def runs(preset, tmp_path_factory):
+    """Files of every cell."""
+    folder = tmp_path_factory.mktemp("runs")
+    for i, cell in enumerate(cells(preset)):
+        run, rng = run_dir(folder, cell), np.random.default_rng(i)
+        run.mkdir(parents=True)
+        np.savez(run / codes_name(preset.evaluate), **codes(cell, rng))
+        (run / metrics_name(preset.evaluate)).write_text(json.dumps({"rows": measured(cell, rng)}))
+        terms = {"reconstruction": 50.0, "kl": 2.0, "mmd": 0.1, "loss": 1.0, "grad_norm": 3.0}
+        lines = [json.dumps({"step": 5 * k} | {name: value / (k + 1) for name, value in terms.items()}) for k in range(9)]  # fmt: skip
+        (run / "metrics.jsonl").write_text("\n".join(lines) if methods()[cell.method].trained else "")
+    return folder
+
+
+def texts(figure) -> list[matplotlib.text.Text]:
+    figure.canvas.draw()
+    return [text for text in figure.findobj(matplotlib.text.Text) if text.get_visible() and text.get_text().strip()]
+
+
+def words(figure) -> str:
+    return " ".join(" ".join(text.get_text().split()) for text in texts(figure))
+
+
+def test_every_figure_has_words_and_a_maker():
+    assert tuple(FIGURES) == FIGURE_NAMES == tuple(CAPTIONS) and len(set(FIGURE_NAMES)) == len(FIGURE_NAMES)
+    assert set(USE_FIGURES.values()) <= set(FIGURE_NAMES)
+    for name, entry in FIGURES.items():
+        assert len(entry.caption) > 80 and entry.caption.endswith(".") and len(entry.alt) > 40 and callable(entry.make)
+        assert entry.alt != entry.caption and "  " not in entry.caption + entry.alt
+        if name in PAPER:
+            assert entry.caption.startswith(f"Figure{'s' if name in ('reconstructions', 'round_trips') else ''} {PAPER[name]}"), name  # fmt: skip
+    assert len({entry.caption for entry in FIGURES.values()}) == len(FIGURES)
+
+
+@pytest.mark.parametrize("name", FIGURE_NAMES)
+def test_a_figure_is_a_pure_function_and_can_be_read(name, preset, runs, tmp_path):
+    made = []
+    for attempt in ("one", "two"):
+        figure = FIGURES[name].make(preset, runs)
+        assert "nothing to show" not in words(figure)
+        small = [text.get_text() for text in texts(figure) if text.get_fontsize() < SMALLEST]
+        assert not small, f"set in less than {SMALLEST} pt: {small}"
+        width, height = figure.get_size_inches()
+        assert height <= TALLEST and width <= WIDEST
+        save(figure, tmp_path / attempt / name)
+        made.append([(tmp_path / attempt / f"{name}.{suffix}").read_bytes() for suffix in ("png", "pdf")])
+    assert made[0] == made[1]
+    assert not style.plt.get_fignums(), "a figure was left open"
+
+
+@pytest.mark.parametrize("name", FIGURE_NAMES)
+def test_missing_and_failed_cells_are_left_out_and_named(name, preset, runs, tmp_path):
+    left = tmp_path / "runs"
+    shutil.copytree(runs, left)
+    for path in left.glob("*/vae-default/*"):
+        shutil.rmtree(path)  # a method that failed
+    for path in left.glob("*/paramrel_d-ahead/seed0-*"):
+        shutil.rmtree(path)  # a seed that failed: pictures show the next
+    shown = words(FIGURES[name].make(preset, left))
+    assert "VAE" in shown or name in ("flow", "samples_detail", "tad", "progressive"), shown
+    if name in ("progressive", "seeds", "training_curves", "rate_distortion", "likelihood_auroc", "tad"):
+        assert "Missing, not trained or failed" in shown and "ParamReL_d (ahead) on digits (8x8 binarised) (seed 0)" in shown  # fmt: skip
+    elif name != "flow":
+        assert "no codes: not trained, or failed" in shown and "ParamReL_d (ahead)" in shown
+    shutil.rmtree(left)
+    assert "nothing to show" in words(FIGURES[name].make(preset, left))
+    style.plt.close("all")
+
+
+def test_a_method_looks_the_same_everywhere_and_is_told_apart_by_the_colour_blind():
+    assert set(looks()) == set(methods())
+    assert len({(look.colour, look.marker) for look in looks().values()}) == len(methods())
+    assert len({look.colour for look in looks().values()}) == min(len(methods()), len(style.PALETTE))
+    n_markers = len(style.MARKERS)
+    for kind, seen in SEEN.items():
+        colours = [lab(seen @ linear(colour)) for colour in style.PALETTE]
+        for i, j in itertools.combinations(range(len(colours)), 2):
+            if i % n_markers == j % n_markers:
+                distance = np.linalg.norm(colours[i] - colours[j])
+                assert distance > 20, f"{style.PALETTE[i]}, {style.PALETTE[j]} look alike to {kind}: {distance:.0f}"
+    variants = [style.look("paramrel_d", order) for order in range(3)]
+    assert {(v.colour, v.marker) for v in variants} == {(looks()["paramrel_d"].colour, looks()["paramrel_d"].marker)}
+    assert len({(v.line, v.fill) for v in variants}) == 3
+
+
+SEEN = {
+    "most": np.eye(3),
+    "protanopes": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deuteranopes": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+}  # fmt: skip
+"""What is seen of linear RGB: Machado, Oliveira and Fernandes, 2009, severity 1."""
+
+
+def linear(colour: str) -> np.ndarray:
+    value = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* (D65) of linear RGB."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ rgb.clip(0, 1) / np.array([0.9505, 1.0, 1.089])
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_a_pixel_is_a_whole_square():
+    image = np.zeros((2, 1, 8, 8), np.float32)
+    image[0, 0, 3, 5] = 1
+    scale = Layout().scale(image)
+    strip = pixels(image, scale)
+    assert strip.shape == (8 * scale + strips.GAP, 2 * (8 * scale + strips.GAP), 3)
+    lit = np.argwhere((strip == 255).all(2)) - strips.GAP // 2
+    assert lit.min(0).tolist() == [3 * scale, 5 * scale] and len(lit) == scale**2
+    figure = page([Block("a", "b", (Row("c", (image,)),))])
+    figure.canvas.draw()
+    drawn = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    assert drawn.shape[1] == round(figure.get_figwidth() * strips.DPI)
+    left = strips.MARGIN + strips.LABEL
+    top = np.flatnonzero((drawn[:, left] == strips.GREY).all(1))[0]
+    assert (drawn[top : top + len(strip), left : left + strip.shape[1]] == strip).all(), "it was resampled"
+    style.plt.close(figure)
+
+
+@pytest.mark.parametrize("side", [8, 16, 28, 32, 64, 100])
+def test_rows_of_every_size_of_image_fit(side):
+    images = np.zeros((11, 3, side, side), np.float32)
+    layout = Layout()
+    assert pixels(images, layout.scale(images)).shape[1] <= layout.images or side == 100
+    assert len(wrapped("", images)) == 1 or side == 100
+    assert wrapped("a", images[:1])[0].label == "a"
+    assert sum(len(row.parts[0]) for row in wrapped("", np.zeros((30, 3, side, side)))) == 30
+
+
+def test_what_is_too_high_goes_on_in_a_further_column():
+    row = Row("", (np.zeros((11, 1, 8, 8)),))
+    for n in (1, 12, 100):
+        figure = page([Block("digits" if i < n / 2 else "shapes", str(i), (row, row)) for i in range(n)])
+        assert figure.get_figheight() <= TALLEST
+        headings = [text.get_text() for text in texts(figure)]
+        assert all(str(i) in headings for i in range(n)) and "digits" in headings
+        style.plt.close(figure)
+
+
+def test_a_stamp_of_copies_names_the_copies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": TINY_PRESET | {"methods": ["pca"]}}}))  # fmt: skip
+    plan = Plan.read({})
+    drawn, stamp = tmp_path / plan.drawn, tmp_path / plan.stamp("flow")
+    save(nothing("a test"), drawn / "flow")
+    write_stamp(stamp, plan.figure("flow"), drawn)
+    assert plan.false_stamps() == [plan.stamp("flow")], "the copies are not there yet"
+    for path in plan.figure("flow"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(drawn / path.rsplit("/", 1)[1], path)
+    assert plan.false_stamps() == []
+
+
+# Drawings of the networks.
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """What docs/architecture.md draws."""
+    paper = resolve(load(ROOT / "params.yaml"), "paper")
+    cell = make_cell(paper, "fashionmnist_binarized", "paramrel_d", "ahead", 0)
+    return architecture.networks(cell, "preset paper, fashionmnist_binarized"), cell
+
+
+def test_a_drawing_has_every_layer_of_the_network(drawn):
+    chosen, cell = drawn
+    with torch.device("meta"):
+        model = cell.build()
+    for found, network, entering in ((chosen.unet, model.decoder, ("u", "z")), (chosen.encoders["progressive"], model.encoder, ("u",))):  # fmt: skip
+        held = {layer.name for layer in found}
+        assert len(held) == len(found), "a layer was called twice"
+        outside = [name for name, part in network.named_modules() if not list(part.children()) and any(True for _ in part.parameters()) and not any(name == layer or name.startswith(f"{layer}.") for layer in held)]  # fmt: skip
+        assert all(name.startswith("condition.") or name == "norm" for name in outside), outside
+        blocks = [layer for layer in found if layer.kind == "ResBlock"]
+        assert blocks and all(layer.enters == entering for layer in blocks)
+        assert [layer.kind for layer in found].count("Attention") == 1, "attention in the bottleneck only"
+        assert all(not layer.enters for layer in found if layer.kind != "ResBlock")
+    assert not any(layer.enters for layer in chosen.encoders["vanilla"])
+    assert chosen.encoders["progressive"][-1].shape == (2 * cell.network.latent_dim,)
+    assert [layer.size for layer in chosen.unet if layer.name.startswith("middle")] == ["7x7"] * 3
+
+
+def test_the_drawings_in_the_docs_are_of_this_code(drawn, tmp_path):
+    for path in architecture.draw(drawn[0], tmp_path):
+        committed = ROOT / "docs/figures" / path.name
+        assert svg_texts(committed) == svg_texts(path), "paramrel architecture makes it anew: docs/architecture.md"
+        assert path.name in (ROOT / "docs/architecture.md").read_text()
+    again = architecture.draw(drawn[0], tmp_path / "again")
+    assert all(path.read_bytes() == (tmp_path / path.name).read_bytes() for path in again)
+
+
+def svg_texts(path: Path) -> list[str]:
+    return re.findall(r"<text [^>]*>([^<]*)</text>", path.read_text())
