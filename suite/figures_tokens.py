@@ -15,10 +15,12 @@ from suite.cells import Cell, cells, run_dir
 from suite.config import Preset
 from suite.evaluate import read_codes
 from suite.names import codes_name, metrics_name
-from suite.strips import nothing, padded, show
+from suite.strips import nothing
 from suite.tables import label
 
 PANELS_PER_ROW = 4
+GAP = 1
+"""Pixels between images."""
 N_IMAGES = 4
 """Example images of a picture of attention."""
 
@@ -72,18 +74,31 @@ def _draw_importance(axis: Axes, panel: Panel) -> None:
     axis.imshow(panel.importance[order], cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axis.set_title(panel.title, fontsize=7)
     axis.set_xticks(range(len(panel.factors)), panel.factors, rotation=60, ha="right", fontsize=5)
-    axis.set_yticks(range(len(order)), [f"z[{j}]" for j in order] if len(order) <= 20 else [""] * len(order), fontsize=4)
+    axis.set_yticks(
+        range(len(order)), [f"z[{j}]" for j in order] if len(order) <= 20 else [""] * len(order), fontsize=4
+    )
     axis.tick_params(length=0)
 
 
 def _draw_traversal(axis: Axes, panel: Panel) -> None:
-    frames = [np.concatenate(list(padded(row)), axis=1) for row in panel.traversed]
-    show(axis, np.concatenate(frames, axis=0))
-    height = frames[0].shape[0]
+    _draw_sheet(axis, panel.traversed)
+    height = panel.traversed.shape[3] + GAP
     main = main_factor(panel.importance)
     for i, dim in enumerate(panel.dims):
         text = f"z[{dim}]\n{panel.factors[main[dim]]}"
         axis.text(-1, (i + 0.5) * height, text, ha="right", va="center", fontsize=4)
+
+
+def sheet(rows: np.ndarray) -> np.ndarray:
+    """Images (R, n, C, H, W) side by side, a row below the other, white between: (height, width, 3)."""
+    r, n, c, h, w = rows.shape
+    framed = np.ones((r, n, 3, h + GAP, w + GAP), np.float32)
+    framed[..., :h, :w] = np.broadcast_to(rows, (r, n, 3, h, w)) if c == 1 else rows
+    return framed.transpose(0, 3, 1, 4, 2).reshape(r * (h + GAP), n * (w + GAP), 3)[:-GAP, :-GAP]
+
+
+def _draw_sheet(axis: Axes, rows: np.ndarray) -> None:
+    axis.imshow(sheet(rows).clip(0, 1), interpolation="nearest")
 
 
 def importance_panels(preset: Preset, runs: Path) -> list[Panel]:
@@ -134,7 +149,7 @@ def attention(preset: Preset, runs: Path) -> Figure:
     for axis, (title, rows) in zip(axes.flat, shown, strict=True):
         axis.set_axis_off()
         axis.set_title(f"{title}: image, then each token", fontsize=7, loc="left")
-        show(axis, np.concatenate([np.concatenate(list(padded(row)), axis=1) for row in rows], axis=0))
+        _draw_sheet(axis, rows)
     figure.tight_layout()
     return figure
 

@@ -215,14 +215,13 @@ class TestUnshuffle:
 
 class TestTraining:
     @every_taker
-    @pytest.mark.parametrize("factor", [1, 2])
-    def test_a_few_steps_lower_the_loss(self, name, factor):
+    def test_a_few_steps_lower_the_loss(self, name):
         data = dataset(TAKERS[name])
-        built = build(name, data, with_tokens(unshuffle=factor), stir=0).train()
+        built = build(name, data, with_tokens(unshuffle=2), stir=0).train()
         x = images(data, 200)
         optimiser = torch.optim.AdamW(built.parameters(), 5e-3)
         losses = []
-        for step in range(60):
+        for step in range(40):
             total = built.loss(x[RNG.at(step).permutation("i", len(x))[:64]], RNG.at(step)).total
             optimiser.zero_grad()
             total.backward()
