@@ -185,6 +185,16 @@ class TestShares:
             assert torch.allclose(shares.sum(1), torch.ones(3, 8, 8), atol=1e-4)
             assert torch.equal(shares, built.attention(x, RNG))
 
+    def test_they_are_among_the_arrays_of_methods_that_have_them_and_of_no_others(self):
+        from suite.encode import _attention
+
+        data = dataset("digits")
+        arrays = {"x_test": images(data, 20).numpy()}
+        with torch.no_grad():
+            found = _attention(build("paramrel_c", data, TOKENS), arrays, RNG)["token_attention"]
+            assert found.shape == (8, 8, 8, 8) and found.dtype == np.float16
+            assert _attention(build("paramrel_c", data), arrays, RNG) == {}
+
     @pytest.mark.parametrize("name", ["paramrel_d", "vae", "pca", "diffae"])
     def test_methods_without_tokens_say_so(self, name):
         data = dataset("digits_binarized")
