@@ -73,9 +73,9 @@ def _draw_importance(axis: Axes, panel: Panel) -> None:
     axis.set_axis_on()
     axis.imshow(panel.importance[order], cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axis.set_title(panel.title, fontsize=7)
-    axis.set_xticks(range(len(panel.factors)), panel.factors, rotation=60, ha="right", fontsize=5)
+    axis.set_xticks(range(len(panel.factors)), panel.factors, rotation=60, ha="right", fontsize=6)
     axis.set_yticks(
-        range(len(order)), [f"z[{j}]" for j in order] if len(order) <= 20 else [""] * len(order), fontsize=4
+        range(len(order)), [f"z[{j}]" for j in order] if len(order) <= 20 else [""] * len(order), fontsize=6
     )
     axis.tick_params(length=0)
 
@@ -86,7 +86,7 @@ def _draw_traversal(axis: Axes, panel: Panel) -> None:
     main = main_factor(panel.importance)
     for i, dim in enumerate(panel.dims):
         text = f"z[{dim}]\n{panel.factors[main[dim]]}"
-        axis.text(-1, (i + 0.5) * height, text, ha="right", va="center", fontsize=4)
+        axis.text(-1, (i + 0.5) * height, text, ha="right", va="center", fontsize=6)
 
 
 def sheet(rows: np.ndarray) -> np.ndarray:
