@@ -79,7 +79,7 @@ def token_table() -> list[str]:
     preset = resolve(load(PARAMS), "tokens")
     lines = ["| preset `tokens` | latents | encoder, M | decoder, M | all, M | all, share |", "| --- " * 6 + "|"]
     for name, variant in TOKEN_ROWS:
-        cell = make_cell(preset, "shapes3d_rendered_16", name, variant, 0)
+        cell = make_cell(preset, preset.datasets[0], name, variant, 0)
         parts, net = count(cell), cell.network.model_copy(update={"conditioning": "adagn"})
         share = sum(parts.values()) / budget(dataset(cell.dataset).shape, net)
         lines.append(
