@@ -24,6 +24,23 @@ GAP = 1
 N_IMAGES = 4
 """Example images of a picture of attention."""
 
+WORDS = {
+    "importance": (
+        "What single latents stand for. Above: importance of each latent (row) for each factor (column) in the boosted trees of "
+        "DCI, 0 white to 1 black, latents in the order of the factor that they matter most for: a disentangled code is a "
+        "staircase. Below: the four latents that vary most, each from -3 to +3 standard deviations over the data, all else "
+        "of one image's encoding kept, with the factor that it matters most for. First seed.",
+        "For each method a grey-scale matrix of latents against factors, and four rows of eleven images.",
+    ),
+    "attention": (
+        "What the decoder reads where. Left: a held-out image; then for each latent's token the same image, as bright as the "
+        "share of the token in what a position reads, over its largest share among positions. Mean over layers, heads and "
+        "times. First seed.",
+        "For each method whose decoder reads tokens rows of one image, dimmed where a token is not read.",
+    ),
+}
+"""Caption and text for screen readers of each figure."""
+
 
 @dataclass(frozen=True)
 class Panel:
