@@ -9,6 +9,7 @@ from torch import Tensor
 
 from baselines._diffusion import Diffusion
 from baselines._latent_prior import LatentPrior, chunks
+from paramrel.attention import mean_shares, recorded_shares
 from paramrel.data import DataSet
 from paramrel.errors import Unsupported
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
@@ -128,10 +129,22 @@ class DiffAe(Method):
         """T times the variational bound's term at fixed times, nats per image: what a flow's loss at u is."""
         z, losses = swap(self._draw(x, rng)), {}
         for u in self.usage_times:
-            t = max(2, round((1 - u) * self.diffusion.n_times))
-            times = torch.full((len(x),), t, device=x.device)
+            times = self._at(u, x)
             losses[f"u={u}"] = self.diffusion.n_times * self._bound_term(x, times, z, rng.at(f"u={u}"))
         return losses
+
+    def attention(self, x: Tensor, rng: Rng) -> Tensor:
+        """At the times of ``decoder_loss``, with the images' own codes."""
+        z = self.encode(x).mean
+        with recorded_shares(self.decoder) as shares:
+            for u in self.usage_times:
+                t, eps = self._at(u, x), rng.normal(f"u={u}", tuple(x.shape))
+                self._out(self.diffusion.diffuse(2 * x - 1, t, eps), t, z)
+        return mean_shares(shares, self.data.shape[1:])
+
+    def _at(self, u: float, x: Tensor) -> Tensor:
+        """The time t >= 2 that is 1 - u of T, for every image of x: (N,)."""
+        return torch.full((len(x),), max(2, round((1 - u) * self.diffusion.n_times)), device=x.device)
 
     def _head_width(self) -> int:
         """Outputs of the encoder."""

@@ -1,6 +1,7 @@
 """Parameters of the paper's networks beside its Table 4: ``python -m benchmarks.parameters`` (docs/parameters.md).
 
-Networks are those of preset ``paper`` (widths of Table 5), counted without data and without allocating a weight.
+Networks are those of preset ``paper`` (widths of Table 5), and of preset ``tokens``, counted without data and without
+allocating a weight.
 """
 
 from pathlib import Path
@@ -9,9 +10,10 @@ import torch
 
 from paramrel.data import dataset
 from paramrel.method import method
-from paramrel.networks import n_parameters
+from paramrel.networks import budget, n_parameters
 from suite.cells import Cell, make_cell
 from suite.config import load, resolve
+from suite.tables import label
 
 PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
 ROWS = (
@@ -28,6 +30,11 @@ TABLE_4 = {("celeba", "paramrel_c"): (245.41, 324.31), ("celeba", "info_diffusio
 """MB of encoder and decoder (arXiv 2405.15268, Table 4)."""
 WIDTHS = (64, 128, 192, 256)
 """Channels of the first level in the second table; Table 5 has 64 for CelebA."""
+TOKEN_ROWS = (
+    ("paramrel_c", "adagn"), ("paramrel_c", "tokens"), ("paramrel_c", "adagn_20"), ("paramrel_c", "tokens_20"),
+    ("diffae", "adagn"), ("diffae", "tokens"), ("info_diffusion", "tokens"), ("encdiff", "default"),
+)  # fmt: skip
+"""Rows of preset ``tokens``."""
 
 
 def count(cell: Cell, **network: object) -> dict[str, int]:
@@ -43,7 +50,7 @@ def megabytes(n: int) -> float:
 
 
 def tables() -> str:
-    """Both tables in Markdown."""
+    """The tables in Markdown."""
     preset = resolve(load(PARAMS), "paper")
     lines = [
         "| data set | method | channels | encoder, M | decoder, M | encoder, MB | Table 4 | decoder, MB | Table 4 |",
@@ -64,7 +71,22 @@ def tables() -> str:
     for channels in WIDTHS:
         parts = count(cell, channels=channels)
         lines.append(f"| {channels} | {megabytes(parts['encoder']):.1f} | {megabytes(parts['decoder']):.1f} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *token_table()])
+
+
+def token_table() -> list[str]:
+    """Concept tokens beside AdaGN: everything that a method trains, and its share of ParamReL's with AdaGN."""
+    preset = resolve(load(PARAMS), "tokens")
+    lines = ["| preset `tokens` | latents | encoder, M | decoder, M | all, M | all, share |", "| --- " * 6 + "|"]
+    for name, variant in TOKEN_ROWS:
+        cell = make_cell(preset, preset.datasets[0], name, variant, 0)
+        parts, net = count(cell), cell.network.model_copy(update={"conditioning": "adagn"})
+        share = sum(parts.values()) / budget(dataset(cell.dataset).shape, net)
+        lines.append(
+            f"| {label(name, variant)} | {net.latent_dim} | {parts['encoder'] / 1e6:.2f} | {parts['decoder'] / 1e6:.2f} "
+            f"| {sum(parts.values()) / 1e6:.2f} | {share:.2f} |"
+        )
+    return lines
 
 
 if __name__ == "__main__":

@@ -134,6 +134,11 @@ class Method(nn.Module, ABC):
         """The flow of each image from prior to data as its networks see it, (n_steps + 1, N, ...)."""
         raise Unsupported("it has no flow")
 
+    def attention(self, x: Tensor, rng: Rng) -> Tensor:
+        """What the decoder's positions read of each latent of ``x``: shares (N, d, H, W) that sum to 1 over d, mean
+        over layers, heads and times. Only with a code that is read as tokens."""
+        raise Unsupported("its decoder reads no tokens")
+
     @property
     def subcode_shape(self) -> tuple[int, ...] | None:
         """Shape of one image's stochastic subcode, or None if the method has none."""

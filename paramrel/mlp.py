@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from paramrel.networks import Condition
+from paramrel.errors import UserError
+from paramrel.networks import Condition, Given
 from paramrel.settings import Network
 
 
@@ -25,9 +26,9 @@ class MlpBlock(nn.Module):
         self.linear_out = nn.Linear(n_out, n_out)
         self.shortcut = nn.Linear(n_in, n_out) if n_in != n_out else nn.Identity()
 
-    def forward(self, h: Tensor, conditions: list[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, given: Given) -> Tensor:
         out = self.norm_out(self.linear_in(F.silu(self.norm_in(h))))
-        pairs = list(zip(self.modulations, conditions, strict=True))
+        pairs = list(zip(self.modulations, given.embeddings, strict=True))
         for i, (linear, condition) in enumerate(pairs if self.norm_between is None else reversed(pairs)):
             if i and self.norm_between is not None:
                 out = self.norm_between(out)
@@ -40,14 +41,16 @@ class Mlp(nn.Module):
     """Trunk: (N, n_in, 1, 1) to (N, n_out), the blocks of every level one after another.
 
     Widths are ``channels`` times each multiplier, ``blocks`` blocks of each. u and z enter every block where there are
-    any (``time``, ``latent_dim``), as in the U-Net. The output is linear in the input and in the last sum of blocks,
+    any (``time``, ``latent``), as in the U-Net. The output is linear in the input and in the last sum of blocks,
     without the U-Net's last normalisation: it would take the magnitude from a row's numbers, and much of a table is
     linear.
     """
 
-    def __init__(self, n_in: int, n_out: int, net: Network, *, time: bool, latent_dim: int | None = None) -> None:
+    def __init__(self, n_in: int, n_out: int, net: Network, *, time: bool, latent: bool = False) -> None:
         super().__init__()
-        self.condition = Condition(net.channels, time=time, latent_dim=latent_dim)
+        if latent and net.conditioning == "tokens":
+            raise UserError("conditioning=tokens needs images, whose positions read the tokens: use adagn for tables")
+        self.condition = Condition(net, time=time, latent=latent)
         widths = [net.channels * multiplier for multiplier in net.multipliers for _ in range(net.blocks)]
         self.linear_in = nn.Linear(n_in, widths[0])
         pairs = zip([widths[0], *widths], widths, strict=False)
@@ -55,11 +58,11 @@ class Mlp(nn.Module):
         self.out = nn.Linear(n_in + widths[-1], n_out)
 
     def forward(self, x: Tensor, u: Tensor | None = None, z: Tensor | None = None) -> Tensor:
-        conditions = self.condition(u, z)
+        given = self.condition(u, z)
         x = x.flatten(1)
         h = self.linear_in(x)
         for block in self.blocks:
-            h = block(h, conditions)
+            h = block(h, given)
         return self.out(torch.cat((x, h), 1))
 
 
@@ -67,7 +70,7 @@ class MlpDecoder(Mlp):
     """Parameter decoder psi(theta_u, z, u) of rows: (N, n_in, 1, 1) to (N, n_out, 1, 1)."""
 
     def __init__(self, n_in: int, n_out: int, net: Network) -> None:
-        super().__init__(n_in, n_out, net, time=True, latent_dim=net.latent_dim)
+        super().__init__(n_in, n_out, net, time=True, latent=True)
         self.out.zero_init = True
 
     def forward(self, x: Tensor, u: Tensor, z: Tensor) -> Tensor:

@@ -3,16 +3,20 @@
 Time u and latent z enter residual blocks by adaptive group normalisation: the block normalises once, then
 modulates by u and by z, each with scale and shift. Eq. 12 of the paper nests two group normalisations; with
 few channels per group the outer one erases what z did, with one channel per group exactly, so it is an option
-(``adagn: eq12``) and asks for at least four.
+(``adagn: eq12``) and asks for at least four. With ``conditioning: tokens`` z modulates nothing; blocks read it as
+tokens, by cross-attention (``paramrel.attention``).
 """
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from paramrel.attention import Attention, ParallelLinear, TokenAttention, Tokens
+from paramrel.errors import UserError
 from paramrel.rng import Rng
 from paramrel.settings import Network
 
@@ -31,6 +35,8 @@ def initialise(module: nn.Module, rng: Rng) -> None:
                 nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=rng.generator(name))
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+        elif isinstance(layer, ParallelLinear):
+            layer.draw(rng.generator(name))
 
 
 def time_embedding(u: Tensor, dim: int) -> Tensor:
@@ -41,24 +47,35 @@ def time_embedding(u: Tensor, dim: int) -> Tensor:
     return torch.cat((angles.sin(), angles.cos()), 1)
 
 
+class Given(NamedTuple):
+    """What blocks are conditioned on."""
+
+    embeddings: list[Tensor]
+    """By modulation, in the order u, z: those that exist, each (N, 4 channels)."""
+    tokens: Tensor | None = None
+    """By attention: (N, d, token_dim)."""
+
+
 class Condition(nn.Module):
-    """Embeds u and z for the blocks: each to a vector of 4 x channels, or nothing where a net does without."""
+    """Embeds u and z for the blocks, or nothing where a net does without: u to a vector of 4 x channels; z to another,
+    or to tokens (``net.conditioning``)."""
 
-    def __init__(self, channels: int, *, time: bool, latent_dim: int | None) -> None:
+    def __init__(self, net: Network, *, time: bool, latent: bool) -> None:
         super().__init__()
-        self.channels = channels
-        self.dim = 4 * channels
-        self.time = _mlp(channels, self.dim) if time else None
-        self.latent = _mlp(latent_dim, self.dim) if latent_dim else None
+        self.channels = net.channels
+        self.dim = 4 * net.channels
+        tokens = net.conditioning == "tokens"
+        self.time = _mlp(net.channels, self.dim) if time else None
+        self.latent = _mlp(net.latent_dim, self.dim) if latent and not tokens else None
+        self.tokens = Tokens(net) if latent and tokens else None
 
-    def forward(self, u: Tensor | None, z: Tensor | None) -> list[Tensor]:
-        """The embeddings that exist, in the order u, z; each (N, 4 channels)."""
+    def forward(self, u: Tensor | None, z: Tensor | None) -> Given:
         embedded = []
         if self.time is not None:
             embedded.append(self.time(time_embedding(u, self.channels)))
         if self.latent is not None:
             embedded.append(self.latent(z))
-        return embedded
+        return Given(embedded, None if self.tokens is None else self.tokens(z))
 
     @property
     def dims(self) -> list[int]:
@@ -87,10 +104,10 @@ class ResBlock(nn.Module):
         self.conv_out = nn.Conv2d(n_out, n_out, 3, padding=1)
         self.shortcut = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
 
-    def forward(self, h: Tensor, conditions: list[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, given: Given) -> Tensor:
         out = self.conv_in(F.silu(self.norm_in(h)))
         out = self.norm_out(out)
-        pairs = list(zip(self.modulations, conditions, strict=True))
+        pairs = list(zip(self.modulations, given.embeddings, strict=True))
         for i, (linear, condition) in enumerate(pairs if self.norm_between is None else reversed(pairs)):
             if i and self.norm_between is not None:
                 out = self.norm_between(out)
@@ -99,42 +116,46 @@ class ResBlock(nn.Module):
         return self.shortcut(h) + self.conv_out(F.silu(out))
 
 
-class Attention(nn.Module):
-    """Single-head self-attention over positions, with a residual connection."""
+class ReadingBlock(ResBlock):
+    """A residual block whose positions then read the tokens."""
 
-    def __init__(self, channels: int, groups: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(groups, channels)
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = nn.Conv2d(channels, channels, 1)
+    def __init__(self, n_in: int, n_out: int, net: Network, condition_dims: list[int]) -> None:
+        super().__init__(n_in, n_out, net, condition_dims)
+        self.read = TokenAttention(n_out, net)
 
-    def forward(self, h: Tensor) -> Tensor:
-        n, c, height, width = h.shape
-        q, k, v = self.qkv(self.norm(h)).flatten(2).transpose(1, 2).chunk(3, -1)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, c, height, width)
-        return h + self.out(mixed)
+    def forward(self, h: Tensor, given: Given) -> Tensor:
+        return self.read(super().forward(h, given), given.tokens)
+
+
+def make_block(n_in: int, n_out: int, level: int, net: Network, condition: Condition) -> ResBlock:
+    """A block at a level (0: the top), which reads the tokens if ``condition`` makes some and the level is to."""
+    reads = condition.tokens is not None and level in net.reading_levels
+    return (ReadingBlock if reads else ResBlock)(n_in, n_out, net, condition.dims)
 
 
 class Middle(nn.Module):
-    """Bottleneck: block, attention, block. The only attention (paper, appendix C.2)."""
+    """Bottleneck: block, attention, block. The only attention among positions (paper, appendix C.2)."""
 
-    def __init__(self, channels: int, net: Network, condition_dims: list[int]) -> None:
+    def __init__(self, net: Network, condition: Condition) -> None:
         super().__init__()
-        self.before = ResBlock(channels, channels, net, condition_dims)
+        channels, lowest = net.channels * net.multipliers[-1], len(net.multipliers) - 1
+        self.before = make_block(channels, channels, lowest, net, condition)
         self.attention = Attention(channels, net.groups)
-        self.after = ResBlock(channels, channels, net, condition_dims)
+        self.after = make_block(channels, channels, lowest, net, condition)
 
-    def forward(self, h: Tensor, conditions: list[Tensor]) -> Tensor:
-        return self.after(self.attention(self.before(h, conditions)), conditions)
+    def forward(self, h: Tensor, given: Given) -> Tensor:
+        return self.after(self.attention(self.before(h, given)), given)
 
 
 class Down(nn.Module):
-    """The way down: blocks per level, the side halved between levels. Returns the last map of every level."""
+    """The way down: pixels to channels (``net.unshuffle``), blocks per level, the side halved between levels. Returns
+    the last map of every level."""
 
-    def __init__(self, n_in: int, net: Network, condition_dims: list[int]) -> None:
+    def __init__(self, n_in: int, net: Network, condition: Condition) -> None:
         super().__init__()
+        self.unshuffle = net.unshuffle
         width = net.channels
-        self.conv_in = nn.Conv2d(n_in, width, 3, padding=1)
+        self.conv_in = nn.Conv2d(n_in * net.unshuffle**2, width, 3, padding=1)
         self.levels = nn.ModuleList()
         self.halve = nn.ModuleList()
         for level, multiplier in enumerate(net.multipliers):
@@ -142,25 +163,23 @@ class Down(nn.Module):
                 self.halve.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
             blocks = nn.ModuleList()
             for _ in range(net.blocks):
-                blocks.append(ResBlock(width, net.channels * multiplier, net, condition_dims))
+                blocks.append(make_block(width, net.channels * multiplier, level, net, condition))
                 width = net.channels * multiplier
             self.levels.append(blocks)
 
-    def forward(self, x: Tensor, conditions: list[Tensor]) -> list[Tensor]:
-        h, maps = self.conv_in(x), []
+    def forward(self, x: Tensor, given: Given) -> list[Tensor]:
+        h, maps = self.conv_in(F.pixel_unshuffle(x, self.unshuffle)), []
         for level, blocks in enumerate(self.levels):
             h = self.halve[level - 1](h) if level else h
             for block in blocks:
-                h = block(h, conditions)
+                h = block(h, given)
             maps.append(h)
         return maps
 
 
 def bottom_shape(net: Network, height: int, width: int) -> tuple[int, int, int]:
-    """(C, H, W) of the lowest level: every halving rounds up."""
-    for _ in range(len(net.multipliers) - 1):
-        height, width = (height + 1) // 2, (width + 1) // 2
-    return net.channels * net.multipliers[-1], height, width
+    """(C, H, W) of the lowest level."""
+    return net.channels * net.multipliers[-1], *level_sides(net, height, width)[-1]
 
 
 class Encoder(nn.Module):
@@ -172,16 +191,16 @@ class Encoder(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, side: tuple[int, int], net: Network, *, time: bool) -> None:
         super().__init__()
-        self.condition = Condition(net.channels, time=time, latent_dim=None)
-        self.down = Down(n_in, net, self.condition.dims)
+        self.condition = Condition(net, time=time, latent=False)
+        self.down = Down(n_in, net, self.condition)
         channels, height, width = bottom_shape(net, *side)
-        self.middle = Middle(channels, net, self.condition.dims)
+        self.middle = Middle(net, self.condition)
         self.norm = nn.GroupNorm(net.groups, channels)
         self.out = nn.Linear(channels * height * width, n_out)
 
     def forward(self, x: Tensor, u: Tensor | None = None) -> Tensor:
-        conditions = self.condition(u, None)
-        h = self.middle(self.down(x, conditions)[-1], conditions)
+        given = self.condition(u, None)
+        h = self.middle(self.down(x, given)[-1], given)
         return self.out(F.silu(self.norm(h)).flatten(1))
 
 
@@ -193,33 +212,39 @@ class Up(nn.Module):
     quarter of the work for the same reach. ``extra`` blocks are dealt to the levels in turn, the lowest first.
     """
 
-    def __init__(self, net: Network, condition_dims: list[int], *, skips: bool, extra: int = 0) -> None:
+    def __init__(self, net: Network, condition: Condition, *, skips: bool, extra: int = 0) -> None:
         super().__init__()
         widths = [net.channels * multiplier for multiplier in net.multipliers]
         self.levels = nn.ModuleList()
         self.resize = nn.ModuleList()
-        for level, width in enumerate(reversed(widths)):
-            n_blocks = net.blocks + extra // len(widths) + (level < extra % len(widths))
-            first = ResBlock(2 * width if skips else width, width, net, condition_dims)
-            rest = [ResBlock(width, width, net, condition_dims) for _ in range(n_blocks - 1)]
+        for i, width in enumerate(reversed(widths)):
+            n_blocks = net.blocks + extra // len(widths) + (i < extra % len(widths))
+            level = len(widths) - 1 - i
+            first = make_block(2 * width if skips else width, width, level, net, condition)
+            rest = [make_block(width, width, level, net, condition) for _ in range(n_blocks - 1)]
             self.levels.append(nn.ModuleList([first, *rest]))
         for below, above in zip(widths[:0:-1], widths[-2::-1], strict=True):
             self.resize.append(nn.Conv2d(below, above, 3, padding=1))
 
-    def forward(self, h: Tensor, sides: list[tuple[int, int]], conditions: list[Tensor], maps: list[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, sides: list[tuple[int, int]], given: Given, maps: list[Tensor]) -> Tensor:
         """``sides``: height and width of every level; ``maps``: skips of every level or none; both from the top."""
         for level, blocks in enumerate(self.levels):
             h = torch.cat((h, maps[-1 - level]), 1) if maps else h
             for block in blocks:
-                h = block(h, conditions)
+                h = block(h, given)
             if level < len(self.resize):
                 h = F.interpolate(self.resize[level](h), size=sides[-2 - level], mode="nearest")
         return h
 
 
 def level_sides(net: Network, height: int, width: int) -> list[tuple[int, int]]:
-    """Height and width of every level, from the top."""
-    sides = [(height, width)]
+    """Height and width of every level, from the top; every halving rounds up.
+
+    Raises ``UserError`` unless ``unshuffle`` divides the image's sides.
+    """
+    if height % net.unshuffle or width % net.unshuffle:
+        raise UserError(f"unshuffle={net.unshuffle} does not divide the sides of {height}x{width} images: lower it")
+    sides = [(height // net.unshuffle, width // net.unshuffle)]
     for _ in net.multipliers[1:]:
         sides.append(((sides[-1][0] + 1) // 2, (sides[-1][1] + 1) // 2))
     return sides
@@ -231,27 +256,27 @@ class UNet(nn.Module):
     def __init__(self, n_in: int, n_out: int, net: Network) -> None:
         super().__init__()
         self.net = net
-        self.condition = Condition(net.channels, time=True, latent_dim=net.latent_dim)
-        dims = self.condition.dims
-        self.down = Down(n_in, net, dims)
-        self.middle = Middle(net.channels * net.multipliers[-1], net, dims)
-        self.up = Up(net, dims, skips=True)
+        self.condition = Condition(net, time=True, latent=True)
+        self.down = Down(n_in, net, self.condition)
+        self.middle = Middle(net, self.condition)
+        self.up = Up(net, self.condition, skips=True)
         self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
-        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out, 3, padding=1)
+        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out * net.unshuffle**2, 3, padding=1)
         self.out.zero_init = True
 
     def forward(self, x: Tensor, u: Tensor, z: Tensor) -> Tensor:
-        conditions = self.condition(u, z)
-        maps = self.down(x, conditions)
-        h = self.middle(maps[-1], conditions)
-        h = self.up(h, level_sides(self.net, *x.shape[2:]), conditions, maps)
-        return self.out(F.silu(self.norm(h)))
+        given = self.condition(u, z)
+        maps = self.down(x, given)
+        h = self.middle(maps[-1], given)
+        h = self.up(h, level_sides(self.net, *x.shape[2:]), given, maps)
+        return F.pixel_shuffle(self.out(F.silu(self.norm(h))), self.net.unshuffle)
 
 
 class Decoder(nn.Module):
     """Decoder of the autoencoders: z (N, d) to (N, n_out, H, W), the U-Net's way up without skips.
 
-    It has no way down, so it gets ``extra`` blocks to have as many parameters as its rivals (``matched``).
+    It has no way down, so it gets ``extra`` blocks to have as many parameters as its rivals (``matched``). z is its
+    input, so it reads no tokens.
     """
 
     def __init__(self, n_out: int, side: tuple[int, int], net: Network, *, extra: int = 0) -> None:
@@ -259,15 +284,17 @@ class Decoder(nn.Module):
         self.net, self.side = net, side
         self.bottom = bottom_shape(net, *side)
         self.linear = nn.Linear(net.latent_dim, math.prod(self.bottom))
-        self.middle = Middle(self.bottom[0], net, [])
-        self.up = Up(net, [], skips=False, extra=extra)
+        nothing = Condition(net, time=False, latent=False)
+        self.middle = Middle(net, nothing)
+        self.up = Up(net, nothing, skips=False, extra=extra)
         self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
-        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out, 3, padding=1)
+        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out * net.unshuffle**2, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
-        h = self.middle(self.linear(z).reshape(-1, *self.bottom), [])
-        h = self.up(h, level_sides(self.net, *self.side), [], [])
-        return self.out(F.silu(self.norm(h)))
+        nothing = Given([])
+        h = self.middle(self.linear(z).reshape(-1, *self.bottom), nothing)
+        h = self.up(h, level_sides(self.net, *self.side), nothing, [])
+        return F.pixel_shuffle(self.out(F.silu(self.norm(h))), self.net.unshuffle)
 
 
 def n_parameters(module: nn.Module) -> int:

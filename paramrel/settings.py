@@ -1,6 +1,6 @@
 """Typed settings that methods and the training loop read. Frozen: a run never changes its own configuration."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,9 +10,24 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    later: ClassVar[tuple[str, ...]] = ()
+    """Fields that were added after results had been committed. While such a field has its default it is not recorded,
+    so that a new option leaves the hashes of the runs that do without it as they are. What its default computes must
+    then never change; a class names its own fields, those of its bases count too."""
+
+    def recorded(self) -> dict[str, Any]:
+        """What is hashed and written into run records: plain values of every field, defaults filled in, but of the
+        fields in ``later`` only those that differ from their default."""
+        late = {name for cls in type(self).__mro__ for name in vars(cls).get("later", ())}
+        kept = {name: field.default for name, field in type(self).model_fields.items() if name in late}
+        same = {name for name, default in kept.items() if getattr(self, name) == default}
+        return self.model_dump(mode="json", exclude=same)
+
 
 class Network(Frozen):
     """Widths of the U-Net and of the encoder (Table 5 of the paper: channels and channel multipliers)."""
+
+    later = ("unshuffle", "conditioning", "token_dim", "token_heads", "token_levels", "token_transformer")
 
     channels: int = Field(32, ge=2, multiple_of=2)
     """Channels of the first level."""
@@ -26,6 +41,21 @@ class Network(Frozen):
     """d, the number of latent dimensions."""
     adagn: Literal["single", "eq12"] = "single"
     """How u and z modulate a block: after one group normalisation, or nested with a second as in Eq. 12."""
+    unshuffle: int = Field(1, ge=1)
+    """Side of the squares of pixels that become channels on the way in and pixels again on the way out (space to depth):
+    networks work at 1/unshuffle of the image's side, which it must divide. 1: none."""
+    conditioning: Literal["adagn", "tokens"] = "adagn"
+    """How z enters a U-Net. adagn: it modulates every block, like u. tokens: each latent is made a token by a small MLP
+    of its own, and positions read the tokens by cross-attention (after EncDiff, arXiv 2402.09712); u modulates."""
+    token_dim: int = Field(32, ge=1)
+    """Width of a token."""
+    token_heads: int = Field(4, ge=1)
+    """Heads of the cross-attention; must divide the channels of every level that reads tokens."""
+    token_levels: tuple[Annotated[int, Field(ge=0)], ...] | Literal["all"] = "all"
+    """Levels of the U-Net (0: the top) whose every block reads the tokens. The bottleneck belongs to the lowest."""
+    token_transformer: bool = False
+    """A whole transformer block in place of the cross-attention: self-attention of positions before it, a feed-forward
+    layer after it. The self-attention compares all pairs of positions: leave out large levels (``token_levels``)."""
 
     @model_validator(mode="after")
     def _groups_divide_channels(self) -> "Network":
@@ -41,6 +71,32 @@ class Network(Frozen):
                     f"{self.groups} groups: with fewer its outer normalisation erases z; lower groups"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _levels_read_tokens(self) -> "Network":
+        if self.conditioning == "adagn":
+            return self
+        if self.adagn == "eq12":
+            raise ValueError("adagn=eq12 nests z in u, and with conditioning=tokens z modulates nothing: choose one")
+        n_levels = len(self.multipliers)
+        if self.token_levels == () or any(level >= n_levels for level in self.reading_levels):
+            raise ValueError(
+                f"token_levels={list(self.reading_levels)} must be some of the {n_levels} levels 0 to {n_levels - 1}"
+            )
+        for level in self.reading_levels:
+            if (self.channels * self.multipliers[level]) % self.token_heads:
+                raise ValueError(
+                    f"token_heads={self.token_heads} does not divide the {self.channels * self.multipliers[level]} "
+                    f"channels of level {level}: choose heads that divide channels * multiplier"
+                )
+        return self
+
+    @property
+    def reading_levels(self) -> tuple[int, ...]:
+        """Levels that read tokens; none with AdaGN."""
+        if self.conditioning == "adagn":
+            return ()
+        return tuple(range(len(self.multipliers))) if self.token_levels == "all" else self.token_levels
 
 
 class Train(Frozen):

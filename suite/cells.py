@@ -10,7 +10,7 @@ from paramrel.data import dataset
 from paramrel.errors import UserError, unknown
 from paramrel.method import Method, method, methods
 from paramrel.settings import Frozen, Network, Train
-from suite.config import DatasetOverride, Override, Preset, build, merge, method_config, training
+from suite.config import DatasetOverride, Override, Preset, Variant, build, merge, method_config, training
 from suite.hashing import short_hash
 
 
@@ -32,9 +32,9 @@ class Cell:
         return {
             "dataset": {"name": self.dataset, "version": dataset(self.dataset).version},
             "method": {"name": self.method, "version": method(self.method).version},
-            "config": self.config.model_dump(mode="json"),
-            "network": self.network.model_dump(mode="json"),
-            "train": self.train.model_dump(mode="json") if method(self.method).trained else None,
+            "config": self.config.recorded(),
+            "network": self.network.recorded(),
+            "train": self.train.recorded() if method(self.method).trained else None,
             "seed": self.seed,
             "code_version": CODE_VERSION,
         }
@@ -99,10 +99,12 @@ def skipped(preset: Preset) -> list[tuple[str, str, str]]:
     return [(data, name, reason) for data, name, reason in reasons if reason is not None]
 
 
-def variants(preset: Preset, name: str) -> dict[str, dict[str, Any]]:
+def variants(preset: Preset, name: str) -> dict[str, Variant]:
     """Variants of a method: those of its file unless the preset replaces them."""
     replaced = preset.per_method.get(name, Override()).variants
-    return dict(method(name).variants) if replaced is None else replaced
+    if replaced is not None:
+        return replaced
+    return {variant: build(Variant, settings, name) for variant, settings in method(name).variants.items()}
 
 
 def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int) -> Cell:
@@ -110,14 +112,15 @@ def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int
     known = variants(preset, name)
     if variant not in known:
         raise unknown(f"variant of {name}", variant, known)
-    parts = [preset, preset.per_dataset.get(data_name, DatasetOverride()), preset.per_method.get(name, Override())]
+    chosen, of_method = known[variant], preset.per_method.get(name, Override())
+    parts = [preset, preset.per_dataset.get(data_name, DatasetOverride()), of_method, chosen]
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     for part in parts:
-        network = merge(network, part.network.model_dump(exclude_none=True))
-        train = merge(train, part.train.model_dump(exclude_none=True))
+        network = merge(network, part.network.model_dump(exclude_none=True) if part.network else {})
+        train = merge(train, part.train.model_dump(exclude_none=True) if part.train else {})
     origin = f"{name}-{variant}"
-    config = method_config(name, parts[2].config | known[variant], f"settings of {origin}")
+    config = method_config(name, of_method.config | chosen.settings, f"settings of {origin}")
     settings = training(train, _n_images(data_name))
     return Cell(data_name, name, variant, seed, build(Network, network, origin), settings, config)
 

@@ -6,7 +6,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from metrics import check_options, metrics
 from paramrel.data import datasets
@@ -67,6 +67,20 @@ class Evaluate(Frozen):
         return value
 
 
+class Variant(Frozen):
+    """One row of a method: its settings, and where it needs them a network and a training of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    network: NetworkOverride | None = None
+    train: TrainOverride | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the method that differ from its defaults; the method checks them."""
+        return self.model_extra or {}
+
+
 class Override(Frozen):
     """What differs for one data set or one method of a preset."""
 
@@ -74,8 +88,9 @@ class Override(Frozen):
     train: TrainOverride = TrainOverride()
     config: dict[str, Any] = {}
     """Settings of the method, for all its variants."""
-    variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
-    """Replaces the variants that the method's file declares: variant name to settings."""
+    variants: Annotated[dict[str, Variant], Field(min_length=1)] | None = None
+    """Replaces the variants that the method's file declares: variant name to settings, and under ``network`` and
+    ``train`` what differs there."""
 
 
 class DatasetOverride(Override):

@@ -24,6 +24,8 @@ from suite.uses import TIMES, Context, showcase
 
 LOADED = 10_000
 """Images that are made float at a time."""
+N_ATTENDED = 8
+"""Held-out images of which it is kept what the decoder reads where: the first of those drawn."""
 N_SHOWN = 64
 """Held-out images on which uses are shown: the first of those drawn."""
 
@@ -39,13 +41,14 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at loss_points, nll_data
     and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous columns; probe_x, probe_y
     for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the method cannot make
-    NAME, skipped/NAME is the reason.
+    NAME, skipped/NAME is the reason. Only where the decoder reads tokens: token_attention (8, d, H, W) of the first
+    of x_test.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
     with torch.no_grad():
         arrays = _codes(model, data, evaluate, rng) | _images(model, data, evaluate, rng)
-        arrays |= _uses(model, data, arrays, evaluate, rng)
+        arrays |= _uses(model, data, arrays, evaluate, rng) | _attention(model, arrays, rng.at("attention"))
     path = run / codes_name(evaluate)
     write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
     return path
@@ -120,6 +123,15 @@ def _uses(model: Method, data: DataSet, codes: Arrays, evaluate: Evaluate, rng: 
     arrays, reasons = showcase(context)
     missing = {f"skipped/{name}": np.array(reason) for name, reason in reasons.items()}
     return {name: _small(array, data) for name, array in arrays.items()} | missing
+
+
+def _attention(model: Method, arrays: Arrays, rng: Rng) -> Arrays:
+    """What the decoder reads of each latent, float16; nothing for methods without tokens."""
+    x = torch.from_numpy(arrays["x_test"][:N_ATTENDED]).float().to(rng.device)
+    try:
+        return {"token_attention": model.attention(x, rng).half().cpu().numpy()}
+    except Unsupported:
+        return {}
 
 
 def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays:

@@ -137,8 +137,8 @@ USAGE = (
 
 
 DISENTANGLEMENT = (
-    ("dci", 3), ("dci_completeness", 3), ("dci_informativeness", 3), ("tad", 3), ("attrs", 1), ("mig", 3),
-    ("modularity", 3), ("dci_progressive", 3),
+    ("dci", 3), ("dci_completeness", 3), ("dci_informativeness", 3), ("factor_vae", 3), ("tad", 3), ("attrs", 1),
+    ("mig", 3), ("modularity", 3), ("dci_progressive", 3),
 )  # fmt: skip
 
 IMAGES = (

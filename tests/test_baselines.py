@@ -23,7 +23,7 @@ from tests.toys import Repeated
 
 RNG = Rng((0, "baselines"))
 AUTOENCODERS = ("ae", "vae", "beta_vae", "info_vae")
-DIFFUSIONS = ("diffae", "info_diffusion")
+DIFFUSIONS = ("diffae", "info_diffusion", "encdiff")
 BASELINES = AUTOENCODERS + DIFFUSIONS
 
 
@@ -423,8 +423,11 @@ def test_parameters_are_matched_within_ten_percent(preset, monkeypatch):
     for cell in cells(chosen.model_copy(update={"datasets": tuple(known)})):
         if method(cell.method).trained:
             with torch.device("meta"):
-                size = n_parameters(cell.build())
-            counts[cell.dataset, cell.method, cell.variant] = size / budget(dataset(cell.dataset).shape, cell.network)
+                built = cell.build()
+            ours = budget(
+                dataset(cell.dataset).shape, built.net
+            )  # cell.network, but of encdiff, which has tokens anyway
+            counts[cell.dataset, cell.method, cell.variant] = n_parameters(built) / ours
     assert chosen.methods != "all" or {name for _, name, _ in counts} >= set(BASELINES)
     assert counts and all(0.9 <= share <= 1.1 for share in counts.values()), counts
 
@@ -443,7 +446,28 @@ def test_every_shape_can_be_matched(name, shape, monkeypatch):
     ):
         with torch.device("meta"):
             built = method(name)(data, net, method(name).Config())
-        assert 0.95 <= n_parameters(built) / budget(shape, net) <= 1.05
+        assert 0.95 <= n_parameters(built) / budget(shape, built.net) <= 1.05
+
+
+@pytest.mark.parametrize("preset", [name for name in PARAMS.presets if name.startswith("tokens")])
+def test_tokens_have_as_many_parameters_as_adagn(preset, monkeypatch):
+    """Within ten percent for one method and number of latents; the whole transformer blocks of EncDiff within a third."""
+    from suite import cells as cells_module
+
+    monkeypatch.setattr(cells_module, "_n_images", lambda name: 1000)
+    chosen = resolve(PARAMS, preset)
+    compared = []
+    for data in chosen.datasets:
+        monkeypatch.setattr(type(dataset(data)), "check_available", lambda self: None)
+        for cell in cells(chosen):
+            with torch.device("meta"):
+                built = cell.build()
+            if built.net.conditioning == "tokens":
+                plain = built.net.model_copy(update={"conditioning": "adagn", "token_transformer": False})
+                share = n_parameters(built) / budget(built.data.shape, plain)
+                assert 0.9 <= share <= (1.33 if cell.method == "encdiff" else 1.1), (str(cell), share)
+                compared.append(cell.method)
+    assert "paramrel_c" in compared
 
 
 def test_a_trained_infovae_code_carries_the_class():

@@ -40,7 +40,9 @@ def factors(n: int = 60) -> dict[str, np.ndarray]:
     return base | {"y": np.stack((base["y"] % 2, base["y"] // 2), 1)}
 
 
-CHEAP = {name: {"n_trees": 3, "n_folds": 1} for name in ("dci", "dci_progressive")}
+CHEAP = {name: {"n_trees": 3, "n_folds": 1} for name in ("dci", "dci_progressive")} | {
+    "factor_vae": {"n_train": 100, "n_eval": 50}
+}
 
 
 def damaged(array: np.ndarray) -> dict[str, np.ndarray]:

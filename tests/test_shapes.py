@@ -217,7 +217,7 @@ def inside(shape: str, points: np.ndarray, scale: float) -> np.ndarray:
 
 def test_rendered_sets_nest_and_are_never_called_3d_shapes():
     official = dataset("shapes3d").scenes()
-    for name in ("shapes3d_rendered", "shapes3d_rendered_32", "shapes3d_rendered_16"):
+    for name in ("shapes3d_rendered", "shapes3d_rendered_32", "shapes3d_rendered_16", "shapes3d_rendered_16_large"):
         data = dataset(name)
         scenes = data.scenes()
         assert set(scenes["test"]) <= set(official["test"]) and set(scenes["train"]) <= set(official["train"])

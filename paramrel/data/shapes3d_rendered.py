@@ -51,3 +51,12 @@ class Shapes3dRendered16(Shapes3dRendered):
     title = "rendered shapes (16x16)"
     shape = (3, 16, 16)
     counts: ClassVar[dict] = {"train": 4000, "test": 1500}
+
+
+class Shapes3dRendered16Large(Shapes3dRendered16):
+    """100,000 + 10,000 scenes at 16x16: for trainings that would know 4,000 by heart. Its test scenes hold those of the
+    smaller set."""
+
+    name = "shapes3d_rendered_16_large"
+    title = "rendered shapes (16x16, 100,000)"
+    counts: ClassVar[dict] = {"train": 100_000, "test": 10_000}

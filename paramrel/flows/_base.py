@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paramrel.errors import Unsupported
 from paramrel.rng import Rng
 
 Output = Any
@@ -48,6 +49,11 @@ class Flow(ABC):
     @abstractmethod
     def beta(self, u: Tensor) -> Tensor:
         """Accumulated accuracy beta(u), beta(0) = 0."""
+
+    def time_at(self, beta: Tensor) -> Tensor:
+        """The u at which the accumulated accuracy is ``beta``: the inverse of ``beta``, in [0, 1] for what it reaches.
+        Raises ``Unsupported`` where parts of x have accuracies of their own."""
+        raise Unsupported("its channels have flows of their own, whose accuracies no one time is at")
 
     @abstractmethod
     def alpha(self, i: int, n: int) -> float:
@@ -111,6 +117,11 @@ class Flow(ABC):
 
         ``hidden``, bool (N,), marks items whose decoder saw the prior and u = 0 in training (theta dropout).
         """
+
+    @abstractmethod
+    def squared_error(self, x: Tensor, output: Output) -> Tensor:
+        """|x - xhat|^2 per element, in units of v: ``loss`` is this times half of beta'(u), and beta(u) times this is
+        the squared error of the noise n = v - kappa x that xhat implies."""
 
     @abstractmethod
     def n_step_loss(self, x: Tensor, output: Output, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:

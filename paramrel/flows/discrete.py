@@ -45,6 +45,9 @@ class DiscreteFlow(Flow):
         """Accumulated accuracy beta(u) = beta_1 u^2 (BFN Eq. 182)."""
         return self.beta_1 * u**2
 
+    def time_at(self, beta: Tensor) -> Tensor:
+        return (beta / self.beta_1).sqrt()
+
     def alpha(self, i: int, n: int) -> float:
         """Accuracy of step i = 1..n: beta_1 (2i - 1)/n^2."""
         return self.beta_1 * (2 * i - 1) / n**2
@@ -117,6 +120,10 @@ class DiscreteFlow(Flow):
         """Continuous-time loss K beta_1 u ||e_x - p_O||^2 (BFN Eq. 205); hidden items keep the weight of their u."""
         squared = (self.one_hot(x) - output.exp()).square().sum(-1)
         return self.n_classes * self.beta_1 * expand(u, squared) * squared
+
+    def squared_error(self, x: Tensor, output: Tensor) -> Tensor:
+        """K ||e_x - p_O||^2: a class is sqrt(K) e_x in v, up to a constant."""
+        return self.n_classes * (self.one_hot(x) - output.exp()).square().sum(-1)
 
     def n_step_loss(self, x: Tensor, output: Tensor, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
         """Monte Carlo (BFN Eq. 189). The receiver is a mixture over whole K-vectors,

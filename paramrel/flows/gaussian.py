@@ -43,6 +43,9 @@ class GaussianFlow(Flow):
     def beta(self, u: Tensor) -> Tensor:
         return torch.expm1(-2 * math.log(self.sigma_1) * u)
 
+    def time_at(self, beta: Tensor) -> Tensor:
+        return torch.log1p(beta) / (-2 * math.log(self.sigma_1))
+
     def gamma(self, u: Tensor) -> Tensor:
         """gamma(u) = 1 - sigma_1^(2u) (BFN Eq. 80)."""
         return -torch.expm1(2 * math.log(self.sigma_1) * u)
@@ -132,8 +135,11 @@ class GaussianFlow(Flow):
         if hidden is not None:
             u = torch.where(hidden, 0.0, u)
         weight = -math.log(self.sigma_1) * torch.exp(-2 * math.log(self.sigma_1) * u)
-        squared = (x - self.direction(output)).square()
+        squared = self.squared_error(x, output)
         return expand(weight, squared) * squared
+
+    def squared_error(self, x: Tensor, output: Output) -> Tensor:
+        return (x - self.direction(output)).square()
 
     def to_v(self, state: Tensor, u: Tensor) -> Tensor:
         """v = mu (1 + kappa^2)/kappa."""

@@ -118,6 +118,10 @@ class MixedFlow(Flow):
         pairs = zip(self._values(x), output, strict=True)
         return self._join([part.flow.loss(x_i, own, u, hidden) for (part, x_i), own in pairs])
 
+    def squared_error(self, x: Tensor, output: tuple[Output, ...]) -> Tensor:
+        pairs = zip(self._values(x), output, strict=True)
+        return self._join([part.flow.squared_error(x_i, own) for (part, x_i), own in pairs])
+
     def n_step_loss(self, x: Tensor, output: tuple[Output, ...], i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
         pairs = enumerate(zip(self._values(x), output, strict=True))
         return self._join(

@@ -1,5 +1,6 @@
 """ParamReL: semantic codes inside a Bayesian flow network (arXiv 2405.15268, section 3), for any flow."""
 
+import math
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
@@ -7,6 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from paramrel.attention import mean_shares, recorded_shares
 from paramrel.data import DataSet
 from paramrel.divergences import Kernel, check_mmd_weight, kl_standard_normal, mmd, reparametrise
 from paramrel.flows import Flow, Output, hide
@@ -15,16 +17,21 @@ from paramrel.networks import Encoder, UNet
 from paramrel.rng import Rng
 from paramrel.sampling import ancestral, integrate
 from paramrel.settings import Frozen, Network
+from paramrel.times import ddpm_times
 
 ZMode = Literal["once", "per_step", "self"]
 INVERSION = 2
 """Fixed-point iterations per step of ``invert``: each divides the error by 2.5 (steps of kappa by 40 %) or more."""
 REDRAWS = 20
 """Most draws of ``start_of_inversion`` for one pixel."""
+POINT_STD = 0.1
+"""Standard deviation that the bound gives to a code that is a point: any makes it a bound."""
 
 
 class ParamRelConfig(Frozen):
     """Settings of ParamReL that do not depend on the flow."""
+
+    later = ("dropped_weight", "posterior", "times")
 
     z_source: Literal["self", "ahead", "data"] = "ahead"
     """Which theta_s the code in training comes from. self: s = u, as published; then z tells the decoder nothing
@@ -42,10 +49,20 @@ class ParamRelConfig(Frozen):
     lambda_mmd: float = Field(0.1, ge=0)
     """lambda: the MMD term has weight gamma + lambda - 1 (Eq. 6)."""
     kernel: Kernel = "rbf"
+    dropped_weight: float = Field(1.0, gt=0)
+    """Further weight of the images whose theta is dropped."""
+    posterior: Literal["gaussian", "point"] = "gaussian"
+    """gaussian: q(z | theta) with mean and log-variance. point: z is the encoder's output, without noise or KL."""
+    times: Literal["uniform", "ddpm"] = "uniform"
+    """Times and weights in training. uniform: u uniform, the flow's weight: the bound itself. ddpm: the log-SNR density
+    of DDPM's linear schedule (arXiv 2006.11239) and the squared error of the noise, as in its simple loss; images whose
+    theta is dropped then count by the squared error of x. The likelihood is the flow's own either way."""
 
     @model_validator(mode="after")
     def _mmd_pulls(self) -> "ParamRelConfig":
         check_mmd_weight("gamma", self.gamma, self.lambda_mmd)
+        if self.posterior == "point" and self.gamma < 1:
+            raise ValueError("posterior: point has no KL: set gamma to 1, or posterior to gaussian")
         return self
 
 
@@ -62,6 +79,9 @@ class ParamRel(Method):
 
     Optimised is (flow loss + (1 - gamma) KL)/D + (gamma + lambda - 1) MMD; reported are nats per image. Eqs. 3, 6
     and 9 of the paper print wrong signs; these pull q(z) towards the prior.
+
+    With ``theta_dropout`` 1 there is no flow: the decoder never sees theta or u, in training or after it. What is left
+    is an autoencoder with the same networks, the control for what the flow adds.
     """
 
     source = "arXiv 2405.15268, section 3; look-ahead codes and theta dropout are ours"
@@ -79,28 +99,36 @@ class ParamRel(Method):
         """The flow over the data's values."""
 
     def make_networks(self, n_seen: int, n_in: int, n_out: int) -> tuple[nn.Module, nn.Module]:
-        """Encoder(theta, u) -> (N, 2 d) of ``n_seen`` channels and decoder(theta, u, z) -> (N, n_out, H, W)."""
+        """Encoder(theta, u) -> (N, ``head_width``) of ``n_seen`` channels and decoder(theta, u, z) ->
+        (N, n_out, H, W)."""
         progressive = self.config.encoder == "progressive"
-        encoder = Encoder(n_seen, 2 * self.net.latent_dim, self.data.shape[1:], self.net, time=progressive)
+        encoder = Encoder(n_seen, self.head_width, self.data.shape[1:], self.net, time=progressive)
         return encoder, UNet(n_in, n_out, self.net)
+
+    @property
+    def head_width(self) -> int:
+        """Outputs of the encoder: means, and log-variances where there are any."""
+        return (1 if self._is_point else 2) * self.net.latent_dim
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
         x = self.flow.to_flow(batch)
-        u = rng.stratified("u", len(x))
+        u = self._training_times(rng.stratified("u", len(x)))
         theta = self.flow.sample(x, u, rng.at("theta"))
         # 1. the code, from theta_u itself or from further along the flow
         mean, log_var = self._posterior(*self._source(x, theta, u, rng))
-        z = reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape)))
+        z = self._draw(mean, log_var, rng, "z")
         # 2. the flow loss, with theta hidden from the decoder for some images
         hidden = rng.uniform("theta dropout", (len(x),)) < self.config.theta_dropout
-        flow = self._flow_loss(x, u, self._output(hide(theta, hidden), torch.where(hidden, 0.0, u), z), hidden)
+        output = self._output(hide(theta, hidden), torch.where(hidden, 0.0, u), z)
+        flow = self._training_loss(x, u, output, hidden)
         # 3. the regulariser
-        kl = kl_standard_normal(mean, log_var).mean()
+        kl = torch.zeros(()) if self._is_point else kl_standard_normal(mean, log_var).mean()
         prior = rng.normal("prior", tuple(z.shape))
         discrepancy = mmd(z, prior, self.config.kernel)
         gamma, lambda_mmd = self.config.gamma, self.config.lambda_mmd
         total = (flow.mean() + (1 - gamma) * kl) / self.data.n_dims + (gamma + lambda_mmd - 1) * discrepancy
-        reported = {"flow": flow.mean(), "kl": kl, "mmd": discrepancy}
+        reported = {"flow" if self.config.times == "uniform" else "eps": flow.mean()}
+        reported |= {"mmd": discrepancy} if self._is_point else {"kl": kl, "mmd": discrepancy}
         # what the MMD reads when all codes are one, and when they are the prior's
         reported["mmd_collapsed"] = mmd(torch.zeros_like(prior), prior, self.config.kernel)
         reported["mmd_prior"] = mmd(rng.normal("prior again", tuple(z.shape)), prior, self.config.kernel)
@@ -200,7 +228,9 @@ class ParamRel(Method):
         """Continuous-time flow loss (one stratified time per image) plus reconstruction at u = 1.
 
         self: z_u is internal noise of the receiver, redrawn at each u, and by Jensen's inequality the bound needs
-        no KL. Otherwise one z ~ q(z | x) serves all u and its KL to the prior is part of the bound.
+        no KL. Otherwise one z ~ q(z | x) serves all u and its KL to the prior is part of the bound; a point, whose KL
+        would be infinite, is given the standard deviation ``POINT_STD`` for it. Always on the flow's own times and
+        weights, whatever training used.
         """
         x = self.flow.to_flow(x)
         u, one = rng.stratified("u", len(x)), torch.ones(len(x), device=x.device)
@@ -211,7 +241,7 @@ class ParamRel(Method):
         mean, log_var = self._posterior(theta_z, one)
         z_1 = reparametrise(mean, log_var, rng.normal("z 1", tuple(mean.shape)))
         if self.config.z_source == "self" and not static:
-            z_u = reparametrise(*self._posterior(theta_u, u), rng.normal("z", tuple(mean.shape)))
+            z_u = self._draw(*self._posterior(theta_u, u), rng, "z")
             kl = torch.zeros(len(x), device=x.device)
         else:
             z_u, kl = z_1, kl_standard_normal(mean, log_var)
@@ -227,10 +257,39 @@ class ParamRel(Method):
             at = rng.at(f"u={time}")
             u = torch.full((len(x),), time, device=x.device)
             theta = self.flow.sample(x, u, at.at("theta"))
-            mean, log_var = self._posterior(*self._source(x, theta, u, at))
-            z = reparametrise(mean, log_var, at.normal("z", tuple(mean.shape)))
+            z = self._draw(*self._posterior(*self._source(x, theta, u, at)), at, "z")
             losses[f"u={time}"] = self._flow_loss(x, u, self._output(theta, u, swap(z)))
         return losses
+
+    def attention(self, x: Tensor, rng: Rng) -> Tensor:
+        """At the times of ``decoder_loss``, with the images' own codes."""
+        z, x = self.encode(x).mean, self.flow.to_flow(x)
+        with recorded_shares(self.decoder) as shares:
+            for time in self.usage_times:
+                u = torch.full((len(x),), time, device=x.device)
+                self._output(self.flow.sample(x, u, rng.at(f"u={time}")), u, z)
+        return mean_shares(shares, self.data.shape[1:])
+
+    @property
+    def _is_point(self) -> bool:
+        return self.config.posterior == "point"
+
+    def _draw(self, mean: Tensor, log_var: Tensor, rng: Rng, name: str) -> Tensor:
+        """Codes as in training, (N, d): drawn from the posterior, or the point that it is."""
+        return mean if self._is_point else reparametrise(mean, log_var, rng.normal(name, tuple(mean.shape)))
+
+    def _training_times(self, uniform: Tensor) -> Tensor:
+        """Flow times (N,) from stratified numbers in [0, 1)."""
+        return uniform if self.config.times == "uniform" else ddpm_times(self.flow, uniform)
+
+    def _training_loss(self, x: Tensor, u: Tensor, output: Output, hidden: Tensor) -> Tensor:
+        """What is minimised, per image (N,): the flow loss in nats, or the noise's squared error."""
+        if self.config.times == "uniform":
+            loss = self._flow_loss(x, u, output, hidden)
+        else:
+            weight = torch.where(hidden, 1.0, self.flow.beta(u))
+            loss = weight * self.flow.squared_error(x, output).flatten(1).sum(1)
+        return torch.where(hidden, self.config.dropped_weight, 1.0) * loss
 
     def _source(self, x: Tensor, theta: Tensor, u: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
         """theta_s and s that the code is read from."""
@@ -249,15 +308,21 @@ class ParamRel(Method):
         return self.flow.prior((n, *self.data.shape), device)
 
     def _posterior(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z | theta_u, u), each (N, d)."""
-        return self.encoder(self.flow.network_input(theta), u).float().chunk(2, 1)
+        """Mean and log-variance of q(z | theta_u, u), each (N, d); of a point with ``POINT_STD``."""
+        head = self.encoder(self.flow.network_input(theta), u).float()
+        if self._is_point:
+            return head, torch.full_like(head, 2 * math.log(POINT_STD))
+        mean, log_var = head.chunk(2, 1)
+        return mean, log_var
 
     def _codes(self, theta: Tensor, u: Tensor) -> Codes:
         mean, log_var = self._posterior(theta, u)
-        return Codes(mean, (log_var / 2).exp())
+        return Codes(mean, None if self._is_point else (log_var / 2).exp())
 
     def _output(self, theta: Tensor, u: Tensor, z: Tensor) -> Output:
         """p_O(. | theta, u, z)."""
+        if self.config.theta_dropout == 1:  # no flow: what is never seen in training is not seen after it
+            theta, u = self._prior(len(z), z.device), torch.zeros_like(u)
         return self.flow.output(self.decoder(self.flow.decoder_input(theta, u), u, z), theta, u)
 
     def _flow_loss(self, x: Tensor, u: Tensor, output: Output, hidden: Tensor | None = None) -> Tensor:

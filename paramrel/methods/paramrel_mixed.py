@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from paramrel.data import DataSet
@@ -24,6 +24,12 @@ class MixedConfig(GaussianConfig):
     continuous: Literal["continuous", "discretised"] = "continuous"
     """Flow of the continuous columns: delta output, or a Normal put into the column's bins. The flow loss trains that
     Normal's width only where it is about a bin or less, so "discretised" wants a small sigma_1 (1e-3)."""
+
+    @model_validator(mode="after")
+    def _times_of_its_own(self) -> "MixedConfig":
+        if self.times != "uniform":
+            raise ValueError("times: ddpm asks for one signal-to-noise ratio, and columns have their own: use uniform")
+        return self
 
 
 class ParamRelMixed(ParamRelC):
@@ -46,7 +52,7 @@ class ParamRelMixed(ParamRelC):
         return MixedFlow(tuple(Part(_flow(data, k, config), tuple(channels)) for k, channels in groups.items()))
 
     def make_networks(self, n_seen: int, n_in: int, n_out: int) -> tuple[nn.Module, nn.Module]:
-        encoder = Mlp(n_seen, 2 * self.net.latent_dim, self.net, time=self.config.encoder == "progressive")
+        encoder = Mlp(n_seen, self.head_width, self.net, time=self.config.encoder == "progressive")
         return encoder, MlpDecoder(n_in, n_out, self.net)
 
     def nll(self, x: Tensor, rng: Rng) -> Nll:

@@ -1,0 +1,111 @@
+"""Figures of what single latents stand for: pure functions of the arrays and measurements of a preset's cells."""
+
+import json
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from suite.cells import cells, run_dir
+from suite.config import parse, resolve
+from suite.figures_tokens import (
+    attention,
+    attention_image,
+    importance,
+    importance_panels,
+    main_factor,
+    panels_figure,
+    reading_order,
+    sheet,
+)
+from suite.names import codes_name, metrics_name
+from tests.conftest import TINY_PRESET
+
+FACTORS = ("floor", "wall", "shape")
+
+
+def test_latents_are_shown_as_a_staircase():
+    importance = np.array([[0.1, 0.2, 0.6], [0.7, 0.1, 0.0], [0.0, 0.9, 0.1], [0.2, 0.1, 0.1], [0.0, 0.0, 0.2]])
+    assert main_factor(importance).tolist() == [2, 0, 1, 0, 2]
+    assert reading_order(importance).tolist() == [1, 3, 2, 0, 4]
+
+
+def test_a_token_lights_what_reads_it():
+    image = np.full((3, 4, 4), 0.8)
+    shares = np.zeros((2, 4, 4))
+    shares[0, :2], shares[1, 2:] = 0.6, 0.3
+    shown = attention_image(image, shares)
+    assert shown.shape == (3, 3, 4, 4) and np.array_equal(shown[0], image)
+    assert (shown[1, :, :2] == 0.8).all() and (shown[1, :, 2:] == 0).all()
+    assert (shown[2, :, 2:] == 0.8).all(), "scaled by the token's own largest share"
+    assert (attention_image(image, 0 * shares)[1:] == 0).all()
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A preset of AdaGN and tokens with files of codes and metrics, and the runs' folder."""
+    variants = {"adagn": {}, "tokens": {"network": {"conditioning": "tokens"}}}
+    changed = {"datasets": ["digits"], "methods": ["pca", "paramrel_c"], "per_method": {"paramrel_c": {"variants": variants}}}  # fmt: skip
+    preset = resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | changed}}, "p"), "t")
+    rng = np.random.default_rng(0)
+    for cell in cells(preset):
+        run = run_dir(tmp_path, cell)
+        run.mkdir(parents=True)
+        arrays = {
+            "x_test": rng.random((10, 1, 8, 8)), "y": rng.integers(0, 4, (50, 4)) * [1, 1, 0, 1],
+            "y_names": np.array(["floor", "wall", "constant", "shape"]),
+        }  # fmt: skip
+        if cell.method != "pca":
+            arrays |= {"traversed": rng.random((4, 11, 1, 8, 8)), "traversed_dims": np.array([3, 0, 7, 1])}
+        if cell.variant == "tokens":
+            arrays["token_attention"] = rng.dirichlet(np.ones(8), (8, 8, 8)).transpose(0, 3, 1, 2).astype(np.float16)
+        np.savez(run / codes_name(preset.evaluate), **arrays)
+        rows = [{"metric": "dci", "extra": {"importance": rng.random((8, 3)).tolist()}}, {"metric": "tad", "extra": {}}]
+        (run / metrics_name(preset.evaluate)).write_text(json.dumps({"rows": rows}))
+    return preset, tmp_path
+
+
+def test_every_cell_of_the_first_seed_has_a_panel(measured):
+    panels = importance_panels(*measured)
+    assert [panel.title.splitlines()[0] for panel in panels] == ["PCA", "ParamReL_c (adagn)", "ParamReL_c (tokens)"]
+    assert all(panel.factors == FACTORS and panel.importance.shape == (8, 3) for panel in panels)
+    assert panels[0].traversed is None and panels[1].dims == (3, 0, 7, 1)
+    figure = panels_figure(panels)
+    shown = [axis for axis in figure.axes if axis.images]
+    assert len(shown) == 5, "three matrices, and traversals of the two that can"
+    order = reading_order(panels[0].importance)
+    assert np.array_equal(figure.axes[0].images[0].get_array(), panels[0].importance[order])
+
+
+def test_images_are_laid_out_in_rows():
+    rows = np.arange(6, dtype=float).reshape(2, 3, 1, 1, 1) / 10 * np.ones((1, 1, 1, 2, 2))
+    made = sheet(rows)
+    assert made.shape == (5, 8, 3) and (made[2] == 1).all() and (made[:, 2] == 1).all()
+    assert np.allclose(made[::3, ::3, 0], [[0, 0.1, 0.2], [0.3, 0.4, 0.5]])
+    assert sheet(np.zeros((2, 3, 3, 2, 2))).shape == made.shape
+
+
+def test_the_same_files_give_the_same_picture(measured):
+    for make in (importance, attention):
+        first, second = BytesIO(), BytesIO()
+        for stream in (first, second):
+            make(*measured).savefig(stream, format="png")
+        assert first.getvalue() == second.getvalue() and len(first.getvalue()) > 10_000
+
+
+def test_attention_is_of_those_that_read_tokens(measured):
+    figure = attention(*measured)
+    assert [axis.get_title(loc="left").splitlines()[0] for axis in figure.axes] == ["ParamReL_c (tokens)"]
+    preset, runs = measured
+    for path in runs.rglob("codes-*.npz"):
+        with np.load(path) as file:
+            kept = {name: file[name] for name in file.files if name != "token_attention"}
+        np.savez(path, **kept)
+    assert "nothing to show" in attention(preset, runs).texts[0].get_text()
+
+
+def test_without_factors_the_figure_says_why(measured):
+    preset, runs = measured
+    for path in runs.rglob("metrics-*.json"):
+        path.write_text(json.dumps({"rows": [{"metric": "dci", "extra": {}}]}))
+    assert "no data set of this preset has factors" in importance(preset, runs).texts[0].get_text()
