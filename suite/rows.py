@@ -112,7 +112,9 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
             continue
         record = _read(run_dir(runs, cell) / "run.json", cell)
         rows += [_expand(cell, record, row)[0] | {"fold": "shuffled"} for row in _read(control, cell)["rows"]]
-    return pd.DataFrame(rows, columns=list(ROW_COLUMNS)), pd.DataFrame(provenance, columns=list(RUN_COLUMNS))
+    return pd.DataFrame(rows, columns=list(ROW_COLUMNS)), pd.DataFrame(
+        provenance, columns=list(RUN_COLUMNS), dtype=object
+    )
 
 
 def _unfinished(run: Path, preset: Preset) -> str | None:

@@ -106,6 +106,9 @@ def test_methods_that_skip_a_data_set_or_failed_have_a_dash_with_the_reason():
     for line, reason in (("ParamReL_c", "binary images: paramrel_d"), ("AE", "not trained: failed")):
         cell = lines(frame).loc[line, f"{MNIST} AUROC ↑"]
         assert f"{cell}: {reason}." in notes and cell.startswith(f"{DASH} ")
+    frame, notes = table2(example().assign(value=np.nan, note="not trained: failed"))
+    assert lines(frame)[f"{MNIST} AUROC ↑"].head(2).tolist() == [f"{DASH} a"] * 2
+    assert f"{DASH} a: not trained: failed." in notes
 
 
 def test_missing_seeds_are_counted_in_the_cell_and_said():

@@ -110,8 +110,9 @@ def assert_close(text: str, expected: str) -> None:
 
 def check_run(shown: str, origin, runs, places: int) -> None:
     values = column_of(runs, origin.lines, origin.column)
-    if "4 bytes each" in origin.how:
-        assert shown == f"{4e-6 * float(values[0]):.2f}" and len(set(values)) == 1
+    if "in 10^6" in origin.how:
+        each = 4 if "4 bytes each" in origin.how else 1
+        assert shown == f"{each * float(values[0]) / 1e6:.2f}" and len(set(values)) == 1
     elif origin.how in ("every value that occurs", "those that differ"):
         assert all(number in " ".join(values) for number in NUMBER.findall(shown))
     else:
@@ -119,8 +120,6 @@ def check_run(shown: str, origin, runs, places: int) -> None:
         if origin.how.startswith("steps x batch_size"):
             steps, batch = (column_of(runs, origin.lines, name) for name in ("steps", "batch_size"))
             numbers = [float(s) * float(b) / value for s, b, value in zip(steps, batch, numbers, strict=True)]
-        if origin.column == "parameters":
-            numbers = [number / 1e6 for number in numbers]
         assert_close(shown, mean_and_interval(numbers, places))
 
 

@@ -5,7 +5,6 @@ import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from metrics import metric
@@ -240,22 +239,3 @@ def last_notes(frame: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """What every table of means ends with: marks, if it has any, what the cells are, and missing seeds."""
     marked = frame.map(lambda text: text != plain(text)).to_numpy().any()
     return [*([MARKS] if marked else []), *seeds_notes(rows)]
-
-
-def values_by_seed(rows: pd.DataFrame) -> dict[int, tuple[float, int]]:
-    """seed -> (value, line) of the rows of one cell that have a value."""
-    found = rows[rows.value.notna()]
-    return {
-        int(seed): (float(value), line)
-        for seed, value, line in zip(found.seed, found.value, lines_of(found), strict=True)
-    }
-
-
-def paired(first: dict[int, tuple[float, int]], second: dict[int, tuple[float, int]]) -> tuple[np.ndarray, np.ndarray, tuple[int, ...], tuple[int, ...]]:  # fmt: skip
-    """Values of both, and their lines, over the seeds that both have."""
-    seeds = sorted(first.keys() & second.keys())
-    one, two = ([values[seed] for seed in seeds] for values in (first, second))
-    return (
-        np.array([value for value, _ in one]), np.array([value for value, _ in two]),
-        tuple(line for _, line in one), tuple(line for _, line in two),
-    )  # fmt: skip

@@ -1,5 +1,6 @@
 """Differences between methods over seeds, and what of them is more than chance."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import pandas as pd
@@ -14,12 +15,11 @@ from suite.tables.cells import (
     digits,
     frame_of,
     label,
+    lines_of,
     method_rows,
     of,
-    paired,
     show,
     title_of,
-    values_by_seed,
 )
 
 COMPARED = ("auroc", "accuracy", "agreement", "bits_per_dim", "dci", "tad")
@@ -52,32 +52,38 @@ def pairs(keys: list[tuple[str, str]]) -> list[tuple[tuple[str, str], tuple[str,
 
 def _family(rows: pd.DataFrame, data: str, name: str, reasons: Reasons, seeds: set[int]) -> list[dict[str, str]]:
     """The lines of one data set and metric; methods without a value have none."""
-    values = {key: values_by_seed(of(rows, data, *key, name)) for key in method_rows(rows[rows.dataset == data])}
-    compared = pairs([key for key, found in values.items() if found])
+    values = {key: _by_seed(of(rows, data, *key, name)) for key in method_rows(rows[rows.dataset == data])}
     lines, tested = [], []
-    for first, second in compared:
-        one, two, plus, minus = paired(values[first], values[second])
+    for first, second in pairs([key for key, found in values.items() if len(found)]):
+        common = values[first].index.intersection(values[second].index)
+        one, two = values[first].loc[common], values[second].loc[common]
         line = {"data set": dataset(data).title, "metric": title_of(name), "method": label(*first), "against": label(*second)}  # fmt: skip
         lines.append(line)
-        if not len(one):
+        if common.empty:
             line |= dict.fromkeys((DIFFERENCE, P, HOLM), reasons.dash("no seed in common"))
             continue
-        found = compare(one, two)
+        found = compare(one.value.to_numpy(), two.value.to_numpy())
         how = "first lines minus second ones, seed by seed: "
-        line[DIFFERENCE] = Shown(
-            _signed(found, digits(name)), Origin("rows.csv", plus, "value", how + "mean ± half width (seeds)", minus)
-        )
+        origin = Origin("rows.csv", tuple(one.line), "value", how + "mean ± half width (seeds)", tuple(two.line))
+        line[DIFFERENCE] = Shown(_signed(found, digits(name)), origin)
         if found.p is None:
             line |= dict.fromkeys((P, HOLM), reasons.dash("one seed: no test"))
             continue
-        seeds.add(len(one))
-        line[P] = Shown(f"{found.p:.4f}", Origin("rows.csv", plus, "value", how + "two-sided sign-flip test", minus))
-        tested.append((line, found.p, plus, minus))
-    corrected = holm([p for _, p, _, _ in tested])
-    for (line, _, plus, minus), p in zip(tested, corrected, strict=True):
-        how = f"p, corrected for the {len(tested)} tests of this data set and metric"
-        line[HOLM] = Shown(f"{p:.4f}", Origin("rows.csv", plus, "value", how, minus))
+        seeds.add(len(common))
+        line[P] = Shown(f"{found.p:.4f}", replace(origin, how=how + "two-sided sign-flip test"))
+        tested.append((line, found.p, origin))
+    corrected = holm([p for _, p, _ in tested])
+    how = f"p, corrected for the {len(tested)} tests of this data set and metric"
+    for (line, _, origin), p in zip(tested, corrected, strict=True):
+        line[HOLM] = Shown(f"{p:.4f}", replace(origin, how=how))
     return lines
+
+
+def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Value and line in the file of the rows of one cell that have a value, by seed."""
+    found = rows[rows.value.notna()]
+    lines = list(lines_of(found))
+    return pd.DataFrame({"value": found.value.to_numpy(float), "line": lines}, index=found.seed).sort_index()
 
 
 def _signed(found: Comparison, places: int) -> str:
@@ -94,7 +100,7 @@ def _notes(frame: pd.DataFrame, seeds: set[int]) -> list[str]:
     ]
     if seeds:
         notes.append(
-            "p: two-sided sign-flip permutation test of the paired differences, all 2^n patterns. p (Holm): corrected for "
+            "p: two-sided sign-flip permutation test of the paired differences (all 2^n patterns up to 13 seeds). p (Holm): corrected for "
             "all tests of the same data set and metric."
         )
     for n in sorted(seeds):

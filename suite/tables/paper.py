@@ -96,7 +96,10 @@ def _table(rows: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, list[str]]
 
 def _columns(rows: pd.DataFrame, layout: Layout, data: str) -> dict[str, str]:
     """heading -> metric of one data set: published beside measured, where there is either."""
-    has = set(rows[(rows.dataset == data) & rows.value.notna()].metric)
+    mine = rows[rows.dataset == data]
+    has = set(mine[mine.value.notna()].metric)
+    if not has & set(layout.metrics):  # all failed: one column says so
+        has = set(list(filter(set(mine.metric).__contains__, layout.metrics))[:1])
     title, columns = dataset(data).title, {}
     for name in layout.metrics:
         if len(published.find(layout.table, data, name)):

@@ -41,7 +41,8 @@ def table4(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tuple[pd.Dat
             for part, name in PARTS.items():
                 printed = published.find("4", data, name)
                 line[f"{part}, MB, published"] = published.cell(printed[printed.method == key[0]])
-                line[f"{part}, MB"] = _size(of_key, f"parameters_{part}", reasons, _absent(runs))
+                why = _absent(runs) if of_key.empty else _no_part(of_key, part)
+                line[f"{part}, MB"] = _size(of_key, f"parameters_{part}", 4, "4 bytes each, in 10^6", reasons, why)
             lines.append(line)
     headings = ["data set", "method", *(f"{part}, MB{end}" for part in PARTS for end in (", published", ""))]
     notes = [
@@ -88,7 +89,7 @@ def cost_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tuple[pd
             lines.append({
                 "data set": dataset(data).title,
                 "method": label(*key),
-                "parameters, M": _of_runs(_numbers(mine, "parameters") / 1e6, mine, "parameters", 2, reasons),
+                "parameters, M": _size(mine, "parameters", 1, "in 10^6", reasons, OLDER),
                 "training, s ↓": _of_runs(seconds, mine, "seconds", 1, reasons),
                 "images/s ↑": _of_runs(steps * batch / seconds, mine, "seconds", 0, reasons, untrained, "steps x batch_size / seconds: "),
                 "peak memory, MiB ↓": _of_runs(_numbers(mine, "peak_memory_mib"), mine, "peak_memory_mib", 0, reasons),
@@ -172,14 +173,18 @@ def _numbers(runs: pd.DataFrame, column: str) -> pd.Series:
     return pd.to_numeric(runs[column], errors="coerce").astype(float)
 
 
-def _size(runs: pd.DataFrame, column: str, reasons: Reasons, absent: str) -> Shown:
-    """MB of one part: all seeds have the same."""
-    if runs.empty:
-        return reasons.dash(absent)
-    counts = _numbers(runs, column)
-    if counts.isna().all():
-        return reasons.dash(OLDER if (runs.parameters_encoder == "").all() else f"it has no {column.split('_')[1]}")
-    return Shown(f"{4 * counts.iloc[0] / 1e6:.2f}", Origin("runs.csv", lines_of(runs), column, "4 bytes each, in 10^6"))
+def _no_part(runs: pd.DataFrame, part: str) -> str:
+    return OLDER if (runs.parameters_encoder == "").all() else f"it has no {part}"
+
+
+def _size(runs: pd.DataFrame, column: str, each: int, how: str, reasons: Reasons, why_not: str) -> Shown:
+    """A number of parameters in millions, or of their bytes: all seeds have the same."""
+    counts = _numbers(runs, column).dropna() if column in runs else pd.Series(dtype=float)
+    if counts.empty:
+        return reasons.dash(why_not)
+    return Shown(
+        f"{each * counts.iloc[0] / 1e6:.2f}", Origin("runs.csv", lines_of(runs.loc[counts.index]), column, how)
+    )
 
 
 def _setting(runs: pd.DataFrame, data: str, name: str, reasons: Reasons, absent: str) -> Shown:
