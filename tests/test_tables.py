@@ -107,7 +107,7 @@ def test_methods_that_skip_a_data_set_or_failed_have_a_dash_with_the_reason():
         cell = lines(frame).loc[line, f"{MNIST} AUROC ↑"]
         assert f"{cell}: {reason}." in notes and cell.startswith(f"{DASH} ")
     frame, notes = table2(example().assign(value=np.nan, note="not trained: failed"))
-    assert lines(frame)[f"{MNIST} AUROC ↑"].head(2).tolist() == [f"{DASH} a"] * 2
+    assert lines(frame)[f"{MNIST} AUROC ↑"][["PCA", "VAE"]].tolist() == [f"{DASH} a"] * 2
     assert f"{DASH} a: not trained: failed." in notes
 
 
@@ -244,9 +244,8 @@ def test_sizes_settings_and_cost_stand_beside_the_paper():
     assert settings.loc["channel mult", "MNIST (binarised), published"] == "1 2 4"
     cost = lines(make("cost", rows, runs)[0])
     assert cost.loc["InfoDiffusion", "training, s ↓"] == "66.7 ± 71.7 (3)"
-    assert cost.loc["InfoDiffusion", "images/s ↑"].startswith("1493 ±") and cost.loc[
-        "InfoDiffusion", "parameters, M"
-    ].startswith("0.85")
+    assert cost.loc["InfoDiffusion", "images/s ↑"].startswith("1493 ±")
+    assert cost.loc["InfoDiffusion", "parameters, M"] == "0.85"
 
 
 def test_ablations_show_the_settings_in_which_variants_differ():
