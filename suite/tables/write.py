@@ -40,7 +40,7 @@ def _latex(frame: pd.DataFrame, notes: Sequence[str], caption: str) -> str:
         head = " & ".join(shown.columns) + " \\\\\n\\midrule\n"
         body = " \\\\\n".join(" & ".join(line) for line in shown.to_numpy()) + " \\\\\n"
         return (
-            f"{{\\scriptsize\\setlength{{\\tabcolsep}}{{3pt}}\n\\begin{{longtable}}{{{columns}}}\n\\caption{{{tex(caption)}}}\\\\\n"
+            f"{{\\scriptsize\\setlength{{\\tabcolsep}}{{2pt}}\n\\begin{{longtable}}{{{columns}}}\n\\caption{{{tex(caption)}}}\\\\\n"
             f"\\toprule\n{head}\\endfirsthead\n\\toprule\n{head}\\endhead\n\\bottomrule\n\\endlastfoot\n{body}"
             f"\\end{{longtable}}}}\n{below}"
         )
