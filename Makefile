@@ -24,7 +24,7 @@ setup: .venv/.ready
 
 quickstart: setup
 	snakemake --cores $(CORES) --quiet host rules
-	@cat results/quick/table2.md results/quick/latent_usage.md
+	@cat results/quick/table2.md results/quick/table3.md results/quick/latent_usage.md
 	@echo "Tables:  results/quick/*.md, .csv, .tex; every number: results/quick/rows.csv, the runs behind it: results/quick/runs.csv"
 	@echo "Figures: results/quick/figures/*.png, .pdf"
 

@@ -188,28 +188,30 @@ def architecture(
 def table(
     preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
     results: Results = Path("results"), stamp: Stamp = None,
+    partial: Annotated[bool, typer.Option("--partial", help="What is not evaluated gets a dash with the reason, not an error.")] = False,
+    from_rows: Annotated[bool, typer.Option("--from-rows", help="Make the tables from the rows.csv and runs.csv that are there; needs no runs.")] = False,
 ) -> None:  # fmt: skip
-    """Collect the rows of a preset and write its tables; print Table 2."""
-    from paramrel.files import write_text
+    """Collect the rows of a preset and write its tables; print the paper's two and whether latents are used."""
     from suite.cells import skipped
     from suite.plan import table_files, write_stamp
-    from suite.rows import collect, read_rows, write_rows
+    from suite.rows import collect, read_rows, read_runs, write_rows, write_runs
     from suite.summary import write_summary
-    from suite.tables import TABLES, write_table
+    from suite.tables import write_tables
 
     name, chosen = find_preset(config, preset)
     folder = results / name
-    rows, provenance = collect(chosen, runs)
-    write_rows(rows, folder / "rows.csv")
-    write_text(folder / "runs.csv", provenance.to_csv(index=False, lineterminator="\n"))
+    if not from_rows:
+        rows, provenance = collect(chosen, runs, partial)
+        write_rows(rows, folder / "rows.csv")
+        write_runs(provenance, folder / "runs.csv")
     written = read_rows(folder / "rows.csv")
-    for stem, (caption, make) in TABLES.items():
-        write_table(*make(written), f"{caption} (preset {name})", folder / stem)
-    write_summary(chosen, written, runs, folder)
+    write_tables(written, read_runs(folder / "runs.csv") if (folder / "runs.csv").exists() else None, name, folder)
+    if not from_rows:
+        write_summary(chosen, written, runs, folder)
     if stamp:
         write_stamp(stamp, table_files(f"{folder}"))
-    print((folder / "table2.md").read_text())
-    print((folder / "latent_usage.md").read_text())
+    for shown in ("table2", "table3", "latent_usage"):
+        print((folder / f"{shown}.md").read_text())
     for data, method, reason in skipped(chosen):
         print(f"{method} was not run on {data}: {reason}")
 
@@ -272,7 +274,9 @@ def status(
 @one_line_errors
 def trace(
     table: Annotated[str, typer.Argument(help="A table: results/quick/table2.csv, or table2.")],
-    row: Annotated[str, typer.Argument(help="Row label, e.g. 'ParamReL_d (ahead)'.")],
+    row: Annotated[
+        str, typer.Argument(help="Row label, e.g. 'ParamReL_d (ahead)', or 'DATA SET / METHOD' where several have it.")
+    ],
     column: Annotated[str, typer.Argument(help="Column heading, or enough of it.")],
     preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
     results: Results = Path("results"),

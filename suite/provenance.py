@@ -39,6 +39,11 @@ def write_run(run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds
     })  # fmt: skip
 
 
+def parameters_by_part(cell: Cell) -> dict[str, int]:
+    """Trainable parameters of each part of a cell's method (encoder, decoder, ...), by name."""
+    return {name: n_parameters(part) for name, part in cell.build().named_children()}
+
+
 def code() -> dict[str, Any]:
     """Commit of the code and whether it has uncommitted changes outside results/; nulls outside a git checkout."""
     try:

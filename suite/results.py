@@ -18,4 +18,11 @@ USE_FIGURES = {
 
 FIGURE_NAMES = tuple(CAPTIONS)
 
-TABLE_NAMES = ("table2", "latent_usage", "disentanglement", "images", "progressive")
+TABLE_NAMES = (
+    "table2", "table3", "table4", "table5", "latent_usage", "likelihood", "disentanglement", "images", "progressive",
+    "ablations", "statistics", "cost",
+)  # fmt: skip
+"""Tables, each a .csv, a .md and a .tex."""
+
+NOT_REPEATABLE = ("runs.csv", "cost.csv", "cost.md", "cost.tex")
+"""Results that hold seconds, memory and commits: no two runs give the same bytes."""

@@ -1,40 +1,147 @@
 """The long table: one row per number, deterministic; and the runs behind it, which are not."""
 
 import json
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
 
-from paramrel.errors import UserError
+from metrics import metrics
+from paramrel.data import dataset, datasets
+from paramrel.errors import UserError, unknown
 from paramrel.files import write_text
-from suite.cells import Cell, cells, controls, run_dir
+from paramrel.method import methods
+from paramrel.settings import Frozen
+from suite.cells import Cell, cells, controls, run_dir, skipped
 from suite.config import Preset
-from suite.names import control_name, metrics_name
+from suite.names import codes_name, control_name, metric_names, metrics_name
+from suite.provenance import parameters_by_part
 
-ROW_COLUMNS = (
-    "dataset", "data_sha256", "method", "variant", "seed", "cell", "metric", "metric_version", "fold", "value", "n",
-    "chance", "direction", "unit", "note",
+
+class Row(Frozen):
+    """One row of rows.csv. Checked when it is written and when it is read; the order of fields is that of columns."""
+
+    dataset: str
+    """Registered name."""
+    data_sha256: Annotated[str, Field(pattern="^([0-9a-f]{12})?$")]
+    """Start of the fingerprint of both splits; empty where no run stands behind the row."""
+    method: str
+    """Registered name."""
+    variant: Annotated[str, Field(min_length=1)]
+    """A key of the method's variants, or of the preset's; "default" for a method that skips the data set."""
+    seed: Annotated[int, Field(ge=0)]
+    cell: Annotated[str, Field(pattern="^([0-9a-f]{10})?$")]
+    """Hash of the resolved configuration, the key into runs.csv; empty for a method that skips the data set."""
+    metric: str
+    """Registered name."""
+    metric_version: Annotated[int, Field(ge=1)]
+    fold: Annotated[str, Field(pattern="^(mean|shuffled|[0-9]+)$")]
+    """mean: the value itself. 0, 1, ...: of one fold. shuffled: on shuffled labels, once per data set."""
+    value: FiniteFloat | None
+    """Within the metric's range. Empty where nothing could be measured; ``note`` then says why."""
+    n: Annotated[int, Field(ge=0)]
+    """Items that the value is over."""
+    chance: FiniteFloat | None
+    """What codes without information score, where that has a meaning."""
+    direction: Literal["higher", "lower", "none"]
+    """Which way is better, as the metric declares it."""
+    unit: str
+    note: str
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Row":
+        for column, known in (("dataset", datasets()), ("method", methods()), ("metric", metrics())):
+            if getattr(self, column) not in known:
+                raise ValueError(f"column {column}: {unknown(column, getattr(self, column), known)}")
+        declared = metrics()[self.metric]
+        if self.direction != declared.direction:
+            raise ValueError(f"column direction: {self.metric} is {declared.direction!r}, not {self.direction!r}")
+        low, high = declared.range
+        if self.value is not None and not low - ROUNDING <= self.value <= high + ROUNDING:
+            raise ValueError(f"column value: {self.value:g} is outside of {self.metric}'s range [{low:g}, {high:g}]")
+        if self.value is None and not self.note:
+            raise ValueError("column note: a row without value must say why")
+        return self
+
+
+ROUNDING = 1e-6
+"""By how much a value with 6 significant digits may leave its range."""
+
+ROW_COLUMNS = tuple(Row.model_fields)
+"""Columns of rows.csv."""
+
+KEY = ("dataset", "method", "variant", "seed", "metric", "fold")
+"""What no two rows share."""
+
+RUN_COLUMNS = (
+    "dataset", "method", "variant", "seed", "cell", "parameters", "parameters_encoder", "parameters_decoder", "seconds",
+    "peak_memory_mib", "peak_gpu_memory_mib", "steps", "batch_size", "epochs", "learning_rate", "channels", "multipliers",
+    "latent_dim", "settings", "commit", "dirty", "lock_sha256", "processor", "capability", "threads", "device", "python",
+    "torch", "numpy", "scikit-learn",
 )  # fmt: skip
-"""rows.csv. ``cell`` is the hash of the resolved configuration, the key into runs.csv. ``fold`` is "mean" for the
-value itself, "shuffled" for the value on shuffled labels, once per data set. ``value`` is empty where nothing could be measured; ``note`` says why."""
+"""Columns of runs.csv, one line per cell. Steps to learning_rate are empty for what is not trained; ``epochs`` are passes
+over the training images; ``settings`` are the method's own, as JSON."""
 
 
-def collect(preset: Preset, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(rows, runs) of every cell of a preset. Raises ``UserError`` naming the first cell that is not evaluated."""
+def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(rows, runs) of every cell of a preset.
+
+    Methods that skip a data set get rows without value, with the reason. So do cells that are not evaluated (failed, or
+    not run yet) if ``partial``; otherwise they raise ``UserError`` naming the first one.
+    """
     rows, provenance = [], []
     for cell in cells(preset):
         run = run_dir(runs, cell)
-        record = _read(run / "run.json", cell)
-        provenance.append(_flat_run(cell, record))
-        evaluated = _read(run / metrics_name(preset.evaluate), cell)
+        reason = _unfinished(run, preset) if partial else None
+        if (run / "run.json").exists() or not partial:
+            provenance.append(_flat_run(cell, _read(run / "run.json", cell)))
+        if reason is not None:
+            rows += _nothing(preset, cell.dataset, cell.method, cell.variant, cell.seed, cell.hash, reason)
+            continue
+        record, evaluated = _read(run / "run.json", cell), _read(run / metrics_name(preset.evaluate), cell)
         for row in evaluated["rows"]:
             rows += _expand(cell, record, row)
+    for data, name, reason in skipped(preset):
+        rows += _nothing(preset, data, name, "default", preset.seeds[0], "", reason)
     for cell in controls(preset):
+        control = run_dir(runs, cell) / control_name(preset.evaluate)
+        if partial and not control.exists():
+            continue
         record = _read(run_dir(runs, cell) / "run.json", cell)
-        evaluated = _read(run_dir(runs, cell) / control_name(preset.evaluate), cell)
-        rows += [_expand(cell, record, row)[0] | {"fold": "shuffled"} for row in evaluated["rows"]]
-    return pd.DataFrame(rows, columns=list(ROW_COLUMNS)), pd.DataFrame(provenance)
+        rows += [_expand(cell, record, row)[0] | {"fold": "shuffled"} for row in _read(control, cell)["rows"]]
+    return pd.DataFrame(rows, columns=list(ROW_COLUMNS)), pd.DataFrame(
+        provenance, columns=list(RUN_COLUMNS), dtype=object
+    )
+
+
+def _unfinished(run: Path, preset: Preset) -> str | None:
+    """Which step of a cell is missing, or None."""
+    steps = {
+        "trained": "run.json",
+        "encoded": codes_name(preset.evaluate),
+        "evaluated": metrics_name(preset.evaluate),
+    }
+    if (run / steps["evaluated"]).exists() and (run / "run.json").exists():
+        return None
+    missing = next(step for step, name in steps.items() if not (run / name).exists())
+    return f"not {missing}: failed, or not run yet (paramrel status says which)"
+
+
+def _nothing(
+    preset: Preset, data: str, name: str, variant: str, seed: int, cell: str, reason: str
+) -> list[dict[str, Any]]:
+    """Rows that say why there is no value, one for each metric of the preset."""
+    common = {"dataset": data, "data_sha256": "", "method": name, "variant": variant, "seed": seed, "cell": cell}
+    return [
+        common | {
+            "metric": measure, "metric_version": metrics()[measure].version, "fold": "mean", "value": None, "n": 0,
+            "chance": None, "direction": metrics()[measure].direction, "unit": metrics()[measure].unit, "note": reason,
+        }
+        for measure in metric_names(preset.evaluate)
+    ]  # fmt: skip
 
 
 def _expand(cell: Cell, record: dict[str, Any], row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -54,6 +161,10 @@ def _expand(cell: Cell, record: dict[str, Any], row: dict[str, Any]) -> list[dic
 
 def _flat_run(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
     """One line of runs.csv."""
+    resolved = record["resolved"]
+    train = resolved["train"] or {}
+    images = train["steps"] * train["batch_size"] if train else None
+    parts = _parts(replace(cell, seed=0))
     return {
         "dataset": cell.dataset,
         "method": cell.method,
@@ -61,8 +172,17 @@ def _flat_run(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
         "seed": cell.seed,
         "cell": cell.hash,
         "parameters": record["parameters"],
+        "parameters_encoder": parts.get("encoder"),
+        "parameters_decoder": parts.get("decoder"),
         "seconds": record["seconds"],
         "peak_memory_mib": record["peak_memory_mib"],
+        "peak_gpu_memory_mib": record.get("peak_gpu_memory_mib"),
+        **{key: train.get(key) for key in ("steps", "batch_size", "learning_rate")},
+        "epochs": f"{images / dataset(cell.dataset).size('train'):.3g}" if images else None,
+        "channels": resolved["network"]["channels"],
+        "multipliers": " ".join(map(str, resolved["network"]["multipliers"])),
+        "latent_dim": resolved["network"]["latent_dim"],
+        "settings": json.dumps(resolved["config"], sort_keys=True),
         "commit": record["code"]["commit"],
         "dirty": record["code"]["dirty"],
         "lock_sha256": (record["lock_sha256"] or "")[:12],
@@ -75,24 +195,86 @@ def _read(path: Path, cell: Cell) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise UserError(f"{cell} is not evaluated ({path} is missing): run snakemake, or the steps by hand") from error
+        raise UserError(
+            f"{cell} is not evaluated ({path} is missing): run snakemake, or the steps by hand; paramrel table "
+            "--partial makes tables of what is there"
+        ) from error
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run snakemake again") from error
 
 
 def write_rows(rows: pd.DataFrame, path: Path) -> None:
-    """Write rows.csv, values with 6 significant digits."""
+    """Write rows.csv, values with 6 significant digits. Raises ``UserError`` for a row that is not as ``Row`` says."""
     shown = rows.copy()
     for column in ("value", "chance"):
         shown[column] = [None if pd.isna(value) else f"{value:.6g}" for value in shown[column]]
+    shown = shown.astype(object).where(shown.notna(), "")
+    check_rows(shown, str(path))
     write_text(path, shown.to_csv(index=False, lineterminator="\n"))
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read rows.csv. Raises ``UserError`` where it is missing or has other columns."""
+    """Read rows.csv; row i stands on line i + 2. Raises ``UserError`` where it is missing, or naming what is wrong."""
+    rows = _read_csv(path)
+    check_rows(rows, str(path))
+    for column in ("value", "chance"):
+        rows[column] = pd.to_numeric(rows[column], errors="coerce").astype(float)
+    return rows.astype({"seed": int, "metric_version": int, "n": int})
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """Read runs.csv, everything as text; line i + 2 is row i. Columns that an older file has not are empty.
+
+    Raises ``UserError`` where it is missing.
+    """
+    return _read_csv(path).reindex(columns=list(RUN_COLUMNS), fill_value="")
+
+
+def write_runs(runs: pd.DataFrame, path: Path) -> None:
+    """Write runs.csv."""
+    write_text(path, runs.to_csv(index=False, lineterminator="\n"))
+
+
+def check_rows(rows: pd.DataFrame, origin: str) -> None:
+    """Raises ``UserError`` for other columns, for two rows of one key, and for a value that ``Row`` does not allow,
+    naming line and column."""
+    if tuple(rows.columns) != ROW_COLUMNS:
+        raise UserError(f"{origin} has the columns {', '.join(rows.columns)}; expected {', '.join(ROW_COLUMNS)}")
+    records = rows.to_dict("records")
+    for record in records:
+        for column in ("value", "chance"):
+            record[column] = None if record[column] == "" else record[column]
+    try:
+        _validator().validate_python(records)
+    except ValidationError as error:
+        first = error.errors()[0]
+        line, column = first["loc"][0], (*first["loc"], None)[1]
+        named = ", ".join(f"{key} {records[line][key]}" for key in KEY)
+        what = f"column {column}: {first['msg']} (got {first['input']!r})" if column else first["msg"]
+        raise UserError(f"{origin}, line {line + 2} ({named}): {what.removeprefix('Value error, ')}") from error
+    twice = rows.duplicated(list(KEY))
+    if twice.any():
+        line = int(twice.to_numpy().argmax())
+        named = ", ".join(f"{key} {records[line][key]}" for key in KEY)
+        raise UserError(f"{origin}, line {line + 2}: a second row of {named}")
+
+
+@cache
+def _validator() -> TypeAdapter:
+    return TypeAdapter(list[Row])
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """A csv, everything as text."""
     if not path.exists():
         raise UserError(f"{path} is missing: run snakemake to make it")
-    rows = pd.read_csv(path, dtype={"fold": str, "cell": str, "data_sha256": str}, keep_default_na=False, na_values={"value": [""], "chance": [""]})  # fmt: skip
-    if tuple(rows.columns) != ROW_COLUMNS:
-        raise UserError(f"{path} has the columns {', '.join(rows.columns)}; expected {', '.join(ROW_COLUMNS)}")
-    return rows
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no readable csv ({error}): make it anew with snakemake") from error
+
+
+@cache
+def _parts(cell: Cell) -> dict[str, int]:
+    """Parameters of the parts of a cell's method."""
+    return parameters_by_part(cell)

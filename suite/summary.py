@@ -33,7 +33,8 @@ def curves(preset: Preset, runs: Path) -> pd.DataFrame:
     """Training loss of every trained cell: columns cell, step, loss; means of ``N_POINTS`` equal stretches."""
     parts = []
     for cell in cells(preset):
-        lines = (run_dir(runs, cell) / "metrics.jsonl").read_text().splitlines()
+        path = run_dir(runs, cell) / "metrics.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []  # a preset may be tabled in part
         if not lines:
             continue
         log = pd.DataFrame(json.loads(line) for line in lines)[["step", "loss"]]

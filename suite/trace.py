@@ -2,125 +2,192 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from metrics import metrics
-from paramrel.data import dataset
 from paramrel.errors import UserError, unknown
-from suite.rows import read_rows
-from suite.tables import arrow, label, method_rows
+from suite.rows import read_rows, read_runs
+from suite.tables import DASH, KEYS, TABLES, Origin, label, make, method_rows, plain
+from suite.tables.published import PUBLISHED, published
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table as its file shows it, and as it is made anew from the rows beside it, where cells know their origin."""
+
+    path: Path
+    rows: pd.DataFrame
+    runs: pd.DataFrame | None
+    shown: pd.DataFrame
+    made: pd.DataFrame
+    notes: list[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """Columns that name a line."""
+        return [column for column in self.made.columns if column in KEYS]
+
+    def name(self, line: int) -> str:
+        """What ``trace`` calls a line: "DATA SET / METHOD"."""
+        return " / ".join(self.made.loc[line, key] for key in self.keys)
+
+
+def open_table(path: Path) -> Opened:
+    """A .csv beside its rows.csv (and runs.csv). Raises ``UserError`` where it is missing or no table of results."""
+    if not path.exists() or path.stem not in TABLES:
+        known = sorted(found.stem for found in path.parent.glob("*.csv") if found.stem in TABLES)
+        raise UserError(f"{path} is no table: tables there: {', '.join(known) or 'none; run snakemake'}")
+    rows = read_rows(path.parent / "rows.csv")
+    recorded = path.parent / "runs.csv"
+    runs = read_runs(recorded) if recorded.exists() else None
+    made, notes = make(path.stem, rows, runs)
+    return Opened(path, rows, runs, pd.read_csv(path, dtype=str, keep_default_na=False), made, notes)
 
 
 def trace(table: Path, row: str, column: str, runs: Path) -> str:
     """The chain behind one cell of ``table`` (a .csv beside its rows.csv and runs.csv), as text.
 
-    ``row`` is a row's label (or method-variant), ``column`` a heading or a part of one that no other heading has.
-    Raises ``UserError`` for a cell that is not there, or that no run stands behind.
+    ``row`` is a line's label, method-variant, or "DATA SET / METHOD" where several lines share it; ``column`` a heading
+    or a part of one that no other heading has (published ones are taken only if nothing else fits). Raises
+    ``UserError`` for a cell that is not there, or that no number stands behind.
     """
-    if not table.exists():
-        known = sorted(path.stem for path in table.parent.glob("*.csv"))
-        raise UserError(f"{table} does not exist: tables there: {', '.join(known) or 'none; run snakemake'}")
-    shown = pd.read_csv(table, dtype=str, keep_default_na=False)
-    heading = _column(shown, column)
-    rows = read_rows(table.parent / "rows.csv")
-    key = _method(rows, row)
-    line = _line(shown, label(*key))
-    data, name = _metric(rows, heading, shown.loc[line].get("data set"))
-    mine = rows[(rows.dataset == data) & (rows.method == key[0]) & (rows.variant == key[1]) & (rows.metric == name)]
-    mine = mine[mine.fold == "mean"]
-    if mine.empty:
-        raise UserError(f"no run stands behind {row!r}, {heading!r}: {table.parent}/rows.csv has no such row")
-    lines = [
-        f"{table}: {label(*key)}, {heading} = {shown.loc[line, heading]}",
-        f"  mean over {len(mine)} seed(s) of {name} version {mine.metric_version.iloc[0]}, data set {data}",
-    ]
-    recorded = pd.read_csv(table.parent / "runs.csv", dtype=str, keep_default_na=False).set_index("cell")
-    for _, found in mine.iterrows():
-        lines += _run(found, recorded, runs)
-    return "\n".join(lines)
+    opened = open_table(table)
+    return explain(opened, find_line(opened, row), find_column(opened, column), runs)
 
 
-def _column(shown: pd.DataFrame, column: str) -> str:
-    if column in shown.columns:
+def find_column(opened: Opened, column: str) -> str:
+    """The heading that is meant. Raises ``UserError`` where there is none, or more than one."""
+    headings = [heading for heading in opened.made.columns if heading not in opened.keys]
+    if column in headings:
         return column
-    found = [name for name in shown.columns if column.lower() in name.lower()]
+    found = [heading for heading in headings if column.lower() in heading.lower()]
+    measured = [heading for heading in found if not heading.endswith(", published")]
+    found = measured if len(measured) == 1 else found
     if len(found) == 1:
         return found[0]
     if found:
         raise UserError(f"column {column!r} could be: {'; '.join(found)}")
-    raise unknown("column", column, shown.columns)
+    raise unknown("column", column, headings)
 
 
-def _method(rows: pd.DataFrame, row: str) -> tuple[str, str]:
-    keys = {label(*key): key for key in method_rows(rows)}
-    also = {f"{name}-{variant}": (name, variant) for name, variant in keys.values()}
-    if row in keys | also:
-        return (keys | also)[row]
-    raise unknown("row", row, keys)
+def find_line(opened: Opened, row: str) -> int:
+    """The line that is meant. Raises ``UserError`` where there is none, or more than one."""
+    also = {f"{name}-{variant}": label(name, variant) for name, variant in method_rows(opened.rows)}
+    wanted = [also.get(part, part) for part in row.split(" / ")]
+    lines = [
+        int(i)
+        for i, line in opened.made.iterrows()
+        if opened.name(i) == row or all(part in [line[key] for key in opened.keys] for part in wanted)
+    ]
+    exact = [i for i in lines if opened.name(i) == row]
+    if len(exact or lines) == 1:
+        return (exact or lines)[0]
+    if lines:
+        raise UserError(f"row {row!r} could be: {'; '.join(opened.name(i) for i in lines[:8])}")
+    raise unknown("row", row, [opened.name(i) for i in opened.made.index])
 
 
-def _line(shown: pd.DataFrame, wanted: str) -> int:
-    found = shown.index[shown["method"] == wanted]
-    if not len(found):
-        raise UserError(f"the table has no row {wanted!r}")
-    return int(found[0])
+def explain(opened: Opened, line: int, heading: str, runs: Path) -> str:
+    """The chain behind a cell. Raises ``UserError`` where no number stands in it."""
+    cell = opened.made.loc[line, heading]
+    where = f"{opened.name(line)}, {heading}"
+    origin: Origin | None = getattr(cell, "origin", None)
+    if origin is None:
+        why = [note for note in opened.notes if cell.startswith(DASH) and note.startswith(f"{cell}:")]
+        raise UserError(f"no number stands in {where}: {' '.join(why) or cell or 'nothing is measured there'}")
+    lines = [f"{opened.path}: {where} = {plain(cell)}"]
+    written = _written(opened, line, heading)
+    if written != plain(cell):
+        lines.append(f"  BUT the file shows {written!r}: it is older than its rows, or edited")
+    lines.append(f"  {origin.how}")
+    if origin.file == "published.csv":
+        return "\n".join([*lines, *_published(origin)])
+    if origin.file == "runs.csv":
+        return "\n".join([*lines, *_recorded(opened, origin, runs)])
+    if origin.file == "rows.csv":
+        lines += _measured_rows(opened, origin.lines, origin.column, runs)
+        if origin.minus:
+            lines += ["  minus", *_measured_rows(opened, origin.minus, origin.column, runs)]
+    return "\n".join(lines)
 
 
-def _metric(rows: pd.DataFrame, heading: str, data_title: str | None) -> tuple[str, str]:
-    """(data set, metric) of a column: its heading is the metric's title, after the data set's in a wide table."""
-    for data in rows.dataset.unique():
-        for name in rows.metric.unique():
-            if name not in metrics():
-                continue
-            title = f"{metrics()[name].title} {arrow(metrics()[name].direction)}".strip()
-            if heading == f"{dataset(data).title} {title}":
-                return data, name
-            if heading == title and data_title in (None, dataset(data).title):
-                return data, name
-    raise UserError(f"column {heading!r} is no measured one: nothing stands behind it but this repository")
+def _written(opened: Opened, line: int, heading: str) -> str | None:
+    """The cell as the file has it, or None."""
+    if heading not in opened.shown or line >= len(opened.shown):
+        return None
+    keys = [key for key in opened.keys if key in opened.shown]
+    same = all(opened.shown.loc[line, key] == opened.made.loc[line, key] for key in keys)
+    return opened.shown.loc[line, heading] if same else None
 
 
-def _run(row: pd.Series, recorded: pd.DataFrame, runs: Path) -> list[str]:
-    """The lines of one seed."""
-    value = "none" if pd.isna(row.value) else f"{row.value:.6g}"
-    note = f" ({row.note})" if row.note else ""
-    lines = [f"  seed {row.seed}: {value}{note}, cell {row.cell}"]
+def _published(origin: Origin) -> list[str]:
+    found = published().loc[origin.lines[0] - 2]
+    return [f"  {PUBLISHED.name} line {origin.lines[0]}: {', '.join(f'{k} {v}' for k, v in found.items() if v)}"]
+
+
+def _recorded(opened: Opened, origin: Origin, runs: Path) -> list[str]:
+    """Lines of runs.csv, with the runs that they record."""
+    lines = []
+    for number in origin.lines:
+        found = opened.runs.loc[number - 2]
+        lines.append(f"  runs.csv line {number}, seed {found.seed}: {origin.column} {found[origin.column]}")
+        lines += _run(found, opened, runs)
+    return lines
+
+
+def _measured_rows(opened: Opened, numbers: tuple[int, ...], column: str, runs: Path) -> list[str]:
+    """Lines of rows.csv, with the runs that they come from."""
+    lines = []
+    for number in numbers:
+        row = opened.rows.loc[number - 2]
+        note = f" ({row.note})" if row.note else ""
+        value = f"{row[column]:.6g}"
+        lines.append(
+            f"  rows.csv line {number}, {label(row.method, row.variant)}, seed {row.seed}: {value}{note}; {row.metric} version "
+            f"{row.metric_version} of {row.dataset}, {column}, fold {row.fold}, n {row.n}, cell {row.cell}"
+        )
+        lines += _run(row, opened, runs, column)
+    return lines
+
+
+def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) -> list[str]:
+    """The run behind a line: its own record, or what runs.csv says where the folder is not here."""
     folder = runs / row.dataset / f"{row.method}-{row.variant}" / f"seed{row.seed}-{row.cell}"
     if not (folder / "run.json").exists():
-        known = recorded.loc[row.cell] if row.cell in recorded.index else None
-        if known is None:
-            return [*lines, f"    {folder} is not here (dvc pull, or snakemake), and runs.csv does not know the cell"]
+        known = opened.runs[opened.runs.cell == row.cell] if opened.runs is not None else pd.DataFrame()
+        if known.empty:
+            return [f"    {folder} is not here (dvc pull, or snakemake), and runs.csv does not know the cell"]
         said = ", ".join(
-            f"{key} {known[key]}" for key in ("commit", "dirty", "processor", "device", "torch", "seconds")
+            f"{key} {known.iloc[0][key]}" for key in ("commit", "dirty", "processor", "device", "torch", "seconds")
         )
-        return [*lines, f"    from runs.csv, for {folder} is not here (dvc pull, or snakemake): {said}"]
+        return [f"    from runs.csv, for {folder} is not here (dvc pull, or snakemake): {said}"]
     record = json.loads((folder / "run.json").read_text())
     code, machine = record["code"], record["machine"]
     dirty = " with uncommitted changes" if code["dirty"] else ""
-    measured = _measured(folder, row)
+    data_sha256 = row.get("data_sha256", "")
     return [
-        *lines,
-        f"    measured: {measured}",
+        *([f"    measured: {_measured(folder, row, column)}"] if column else []),
         f"    weights: {folder}/model.safetensors sha256 {_sha256(folder / 'model.safetensors')[:12]}",
         f"    configuration: {json.dumps(record['resolved'], sort_keys=True)}",
         f"    code: commit {code['commit']}{dirty}; uv.lock sha256 {(record['lock_sha256'] or 'none')[:12]}",
         f"    data: {row.dataset} sha256 {record['data_sha256'][:12]}"
-        + ("" if record["data_sha256"].startswith(row.data_sha256) else f" BUT rows.csv says {row.data_sha256}"),
+        + ("" if record["data_sha256"].startswith(data_sha256) else f" BUT rows.csv says {data_sha256}"),
         f"    machine: {machine['processor']}, {machine['device']}, {machine['threads']} thread(s), {machine['system']}",
         f"    libraries: {', '.join(f'{name} {version}' for name, version in record['libraries'].items())}",
         f"    cost: {record['seconds']} s, {record['peak_memory_mib']} MiB, {record['parameters']} parameters",
     ]
 
 
-def _measured(folder: Path, row: pd.Series) -> str:
+def _measured(folder: Path, row: pd.Series, column: str) -> str:
     """Which of the cell's files holds the value, and whether its codes are still those that were measured."""
-    for path in sorted(folder.glob("metrics-*.json")):
+    pattern = "control-*.json" if row.fold == "shuffled" else "metrics-*.json"
+    for path in sorted(folder.glob(pattern)):
         record: dict[str, Any] = json.loads(path.read_text())
         found = [entry for entry in record["rows"] if entry["metric"] == row.metric]
-        if not found or found[0]["metric_version"] != row.metric_version or not _same(found[0]["value"], row.value):
+        if not found or found[0]["metric_version"] != row.metric_version or not _same(found[0][column], row[column]):
             continue
         codes = folder / record["input"]
         if not codes.exists():

@@ -293,5 +293,9 @@ def test_sampled_codes_show_collapse_that_the_mean_hides():
 def test_bits_of_a_fair_coin_are_one_and_images_from_codes_by_hand():
     base = arrays()
     assert metric("bits_per_dim")(base).value == pytest.approx(1)
+    nll = {"nll_data": np.array([3.0, 5.0]), "nll_kl": np.array([1.0, 2.0]), "x_test": np.zeros((2, 1, 2, 2))}
+    distortion, rate = (metric(name)(nll).value for name in ("distortion", "rate"))
+    assert (distortion, rate) == (4, 1.5)
+    assert metric("bits_per_dim")(nll).value == pytest.approx((distortion + rate) / (4 * np.log(2)))
     assert metric("mse_from_code")(base).value == pytest.approx(0.01)
     assert metric("bit_accuracy_from_code")(base).value == 1

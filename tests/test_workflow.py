@@ -143,6 +143,10 @@ def test_what_fails_is_summed_up_and_the_rest_goes_on(project):
     assert f"log: {log}" in summary and "this toy is broken" in summary
     assert list(project.glob("runs/*/pixels-default/*/metrics-*.json")), "what could be done was not done"
     assert not (project / "results/tiny/table2.csv").exists()
+    paramrel(project, "table", "--partial")
+    table = (project / "results/tiny/table2.md").read_text()
+    broken = next(line for line in table.splitlines() if line.startswith("| Broken toy"))
+    assert "– a" in broken and "– a: not trained: failed, or not run yet" in table and "| raw pixels" in table
     states = json.loads(paramrel(project, "status", "--json"))
     assert {entry["state"] for entry in states if "pixels" in entry["cell"]} == {"done"}
     assert [entry["state"] for entry in states if "broken" in entry["cell"]] == ["failed"] + ["waiting"] * 3

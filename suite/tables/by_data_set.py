@@ -1,0 +1,145 @@
+"""Tables with a line per data set and method: usage of the latent, likelihood, disentanglement, images, the flow."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from metrics import metric
+from paramrel.data import dataset
+from paramrel.method import method
+from suite.tables.cells import (
+    DASH,
+    Reasons,
+    floor_lines,
+    frame_of,
+    label,
+    last_notes,
+    mark_best,
+    measured,
+    method_rows,
+    title_of,
+    value_cell,
+)
+
+USAGE = (
+    "loss_own", "loss_permuted", "loss_mean", "loss_prior", "permuted_ratio", "agreement", "auroc_sampled", "active_units",
+    "kl", "mse_from_code", "bit_accuracy_from_code",
+)  # fmt: skip
+LIKELIHOOD = ("bits_per_dim", "distortion", "rate", "nats_continuous", "bits_categorical")
+DISENTANGLEMENT = (
+    "dci", "dci_completeness", "dci_informativeness", "factor_vae", "tad", "attrs", "mig", "modularity", "dci_progressive",
+)  # fmt: skip
+IMAGES = (
+    "mse", "psnr", "ssim", "bit_error", "notblur", "notblur_from_code", "round_trip", "round_trip_permuted",
+    "subcode_std", "smoothness", "smoothness_max",
+)  # fmt: skip
+PROGRESSIVE = ("auroc", "auroc_progressive", "accuracy", "accuracy_progressive")
+
+UNLIKE = ("loss_own", "permuted_ratio")
+"""Losses of different kinds of decoders: to be compared within a line, so that none is the best."""
+COLLAPSED = 5
+"""Active units below which a table says that a method collapsed."""
+
+
+def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Is the latent used? Returns the table and its notes."""
+    frame, notes = by_data_set(rows, USAGE)
+    notes.append(
+        "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 − t/T) and of the whole image for "
+        "autoencoders: compare within a row. permuted/own = 1 and agreement at chance mean that the decoder ignores z. "
+        "AE and DiffAE have no prior on z: for them z = 0 and prior z are points like any other."
+    )
+    return frame, [*notes, *_warnings(rows), *last_notes(frame, rows)]
+
+
+def likelihood_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Bounds on the likelihood, and their parts. Returns the table and its notes."""
+    frame, notes = by_data_set(rows, LIKELIHOOD)
+    notes.append(
+        "Of held-out images. Distortion: the data term of the bound; rate: the KL of z that is part of it; both in nats "
+        "per image. bits/dim = (distortion + rate) / (D ln 2), an upper bound on −log2 p(x) per dimension. The rate of "
+        "ParamReL (self) is 0 because z is the receiver's own noise there; its KL to the prior is in `latent_usage`. An "
+        "MMD alone does not keep the rate small."
+    )
+    return frame, [*notes, *last_notes(frame, rows)]
+
+
+def disentanglement_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """What single latents tell of factors and attributes, where a data set has them. Returns the table and its notes."""
+    has = rows[rows.metric.isin(("dci", "tad")) & rows.value.notna()].dataset.unique()
+    frame, notes = by_data_set(rows[rows.dataset.isin(has)], DISENTANGLEMENT)
+    if frame.empty:
+        notes.append("No data set of this preset has factors or attributes.")
+    return frame, [*notes, *last_notes(frame, rows)]
+
+
+def images_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """How near and how sharp images come back. Returns the table and its notes."""
+    frame, notes = by_data_set(rows, IMAGES)
+    notes.append(
+        "MSE to sharpness ratio: from all that the method keeps of an image, which for ParamReL is theta_1 and says "
+        "nothing of z (latent_usage does). Round trip: image to (z, subcode) by the deterministic sampler backwards, "
+        "and forwards again; for DiffAE and InfoDiffusion both are the same. Interpolation: 8 pairs, 9 images each."
+    )
+    return frame, [*notes, *last_notes(frame, rows)]
+
+
+def progressive_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """What probes read from codes along the flow. Returns the table and its notes."""
+    flows = rows[rows.metric.eq("auroc_progressive") & rows.value.notna()]
+    keys = set(flows[["dataset", "method", "variant"]].itertuples(index=False, name=None))
+    has = [key in keys for key in rows[["dataset", "method", "variant"]].itertuples(index=False, name=None)]
+    frame, notes = by_data_set(rows[pd.Series(has, index=rows.index, dtype=bool)], PROGRESSIVE)
+    if frame.empty:
+        notes.append("No method of this preset has codes along a flow.")
+    return frame, [*notes, *last_notes(frame, rows)]
+
+
+def by_data_set(rows: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """One line per data set and method that has any of the metrics, floors, and notes: the reasons of dashes, and
+    which methods have no line. Metrics that nothing of the preset has are left out."""
+    names = [name for name in names if rows[rows.metric == name].value.notna().any()]
+    reasons, lines, absent = Reasons(), [], {}
+    for data in rows.dataset.unique() if names else ():
+        first = len(lines)
+        for key in method_rows(rows[rows.dataset == data]):
+            cells = {name: measured(rows, data, *key, name) for name in names}
+            if any(cell.summary for cell in cells.values()):
+                line = {"data set": dataset(data).title, "method": label(*key)}
+                lines.append(line | {title_of(name): value_cell(cells[name], name, reasons) for name in names})
+            else:
+                why = "; ".join(dict.fromkeys(cell.note for cell in cells.values()))
+                absent.setdefault((data, why), []).append(label(*key))
+        if len(lines) > first:
+            floors = floor_lines(rows, data, names, title_of)
+            lines += [{"data set": dataset(data).title, "method": line} | cells for line, cells in floors.items()]
+    frame = frame_of(lines, ["data set", "method", *map(title_of, names)])
+    for name in names:
+        if name not in UNLIKE:
+            for title in frame["data set"].unique():
+                mark_best(frame, title_of(name), metric(name).direction, frame.index[frame["data set"] == title])
+    notes = [f"{DASH} in all columns, {dataset(data).title}: {', '.join(who)}: {why}." for (data, why), who in absent.items()]  # fmt: skip
+    return frame, [*reasons.notes, *notes]
+
+
+def _warnings(rows: pd.DataFrame) -> list[str]:
+    """Trained methods whose posterior collapsed, and those that learned nothing that a probe or an image shows."""
+    found = []
+    for data in rows.dataset.unique():
+        floor = measured(rows, data, "untrained", "default", "accuracy").summary
+        levels = rows[(rows.dataset == data) & (rows.metric == "agreement")].chance.dropna()
+        for key in method_rows(rows):
+            accuracy, agreement, units = (
+                measured(rows, data, *key, name).summary for name in ("accuracy", "agreement", "active_units")
+            )
+            if not method(key[0]).trained:
+                continue
+            where = f"{label(*key)} on {dataset(data).title}"
+            if units is not None and units.mean < COLLAPSED:
+                found.append(
+                    f"{where}: {units.mean:.1f} active units: most of its posterior has collapsed to the prior."
+                )
+            better = floor is None or accuracy is None or accuracy.mean > floor.mean
+            if not better and (agreement is None or levels.empty or agreement.mean <= levels.iloc[0]):
+                found.append(f"{where}: no better than the untrained encoder in accuracy or in class agreement.")
+    return found

@@ -1,0 +1,115 @@
+"""rows.csv has a schema, which is kept on the way out and on the way in."""
+
+import pandas as pd
+import pytest
+
+from paramrel.errors import UserError
+from suite.rows import ROW_COLUMNS, Row, collect, read_rows, read_runs, write_rows
+from tests.example_rows import example, row, table
+
+
+def test_rows_survive_the_round_trip_with_their_schema(tmp_path):
+    write_rows(example(), tmp_path / "rows.csv")
+    back = read_rows(tmp_path / "rows.csv")
+    assert tuple(back.columns) == ROW_COLUMNS
+    pd.testing.assert_frame_equal(back, example(), check_dtype=False)
+    assert back.value.isna().sum() == 3 and back.value[0] == pytest.approx(0.9)
+    write_rows(back, tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
+
+
+def test_no_row_at_all_is_sound(tmp_path):
+    write_rows(table([]), tmp_path / "rows.csv")
+    assert len(read_rows(tmp_path / "rows.csv")) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        (
+            "dataset",
+            "mnst_binarized",
+            "column dataset: unknown dataset 'mnst_binarized': did you mean 'mnist_binarized'",
+        ),
+        ("method", "vea", "column method: unknown method 'vea': did you mean 'vae'"),
+        ("metric", "aurocc", "column metric: unknown metric 'aurocc': did you mean 'auroc'"),
+        ("data_sha256", "xyz", "column data_sha256: String should match pattern"),
+        ("cell", "12", "column cell: String should match pattern"),
+        ("variant", "", "column variant: String should have at least 1 character"),
+        ("seed", -1, "column seed: Input should be greater than or equal to 0"),
+        ("seed", "first", "column seed: Input should be a valid integer"),
+        ("metric_version", 0, "column metric_version"),
+        ("fold", "median", "column fold: String should match pattern"),
+        ("value", 1.2, "column value: 1.2 is outside of auroc's range"),
+        ("value", "much", "column value: Input should be a valid number"),
+        ("value", float("inf"), "column value: Input should be a finite number"),
+        ("n", -3, "column n"),
+        ("direction", "lower", "column direction: auroc is 'higher', not 'lower'"),
+        ("direction", "up", "column direction: Input should be 'higher', 'lower' or 'none'"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_line_and_column(tmp_path, column, value, said):
+    path = tmp_path / "rows.csv"
+    write_rows(example(), path)
+    raw = pd.read_csv(path, dtype=str, keep_default_na=False)
+    raw.loc[3, column] = str(value)
+    raw.to_csv(path, index=False)
+    with pytest.raises(UserError) as error:
+        read_rows(path)
+    assert f"{path}, line 5 (dataset" in str(error.value) and said in str(error.value)
+
+
+def test_a_bad_row_is_not_written(tmp_path):
+    for more, said in (
+        ({"value": 1.5}, "range"),
+        ({"value": None, "note": ""}, "must say why"),
+        ({"n": -1}, "column n"),
+    ):
+        with pytest.raises(UserError, match=said):
+            write_rows(table([row("digits", "vae", "default", 0, "auroc", 0.5) | more]), tmp_path / "rows.csv")
+    with pytest.raises(UserError, match="line 29: a second row of dataset mnist_binarized, method pca"):
+        write_rows(pd.concat([example(), example().head(1)], ignore_index=True), tmp_path / "rows.csv")
+    assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "rows.csv"
+    with pytest.raises(UserError, match="is missing: run snakemake"):
+        read_rows(path)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="has the columns a, b; expected dataset"):
+        read_rows(path)
+    path.write_text("")
+    with pytest.raises(UserError, match="no readable csv"):
+        read_rows(path)
+    path.write_bytes(b"\xff\xfe\x00\x01,\x80")
+    with pytest.raises(UserError, match="no readable csv"):
+        read_rows(path)
+
+
+def test_every_column_is_documented():
+    documented = [name for name, field in Row.model_fields.items() if field.description]
+    assert {"dataset", "cell", "fold", "value", "n", "chance", "direction"} <= set(documented)
+
+
+def test_older_runs_have_empty_columns(tmp_path):
+    (tmp_path / "runs.csv").write_text("dataset,method,variant,seed,cell\ndigits,vae,default,0,0123456789\n")
+    runs = read_runs(tmp_path / "runs.csv")
+    assert runs.steps.tolist() == [""] and runs.cell.tolist() == ["0123456789"]
+
+
+def test_what_is_skipped_or_failed_has_rows_that_say_so(tmp_path):
+    """A method that skips the data set always; a cell that is not there only in part, otherwise it is an error."""
+    from suite.config import Preset
+    from suite.names import metric_names
+
+    preset = Preset(datasets=("digits_binarized",), methods=("pca", "paramrel_c"), seeds=(0, 1))
+    with pytest.raises(UserError, match="is not evaluated .* paramrel table --partial"):
+        collect(preset, tmp_path)
+    rows, runs = collect(preset, tmp_path, partial=True)
+    n_metrics = len(metric_names(preset.evaluate))
+    assert len(runs) == 0 and rows.value.isna().all() and len(rows) == 3 * n_metrics
+    assert rows[rows.method == "paramrel_c"].note.unique().tolist() == ["binary images: paramrel_d"]
+    assert set(rows[rows.method == "pca"].note) == {"not trained: failed, or not run yet (paramrel status says which)"}
+    write_rows(rows, tmp_path / "rows.csv")
+    assert len(read_rows(tmp_path / "rows.csv")) == len(rows)
