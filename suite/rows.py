@@ -96,3 +96,10 @@ def read_rows(path: Path) -> pd.DataFrame:
     if tuple(rows.columns) != ROW_COLUMNS:
         raise UserError(f"{path} has the columns {', '.join(rows.columns)}; expected {', '.join(ROW_COLUMNS)}")
     return rows
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """Read runs.csv, everything as text. Raises ``UserError`` where it is missing."""
+    if not path.exists():
+        raise UserError(f"{path} is missing: run snakemake to make it")
+    return pd.read_csv(path, dtype=str, keep_default_na=False)

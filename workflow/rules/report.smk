@@ -4,6 +4,37 @@
 report: "../report/workflow.rst"
 
 
+# One page of all results. Tables and figures that are made again are the same bytes (their stamps' folder changes with
+# the configuration), so their time stamps mean nothing: a figure that was deleted is drawn again, and nothing else.
+rule report_page:
+    input:
+        ancient(PLAN.stamp("tables")),
+        ancient([PLAN.stamp(name) for name in FIGURE_NAMES]),
+        ancient(PLAN.explorers()),
+    output:
+        report(
+            PLAN.report(),
+            caption="../report/page.rst",
+            category="Report",
+            subcategory=PLAN.name,
+        ),
+        stamp=PLAN.stamp("report"),
+    log:
+        f"logs/report/{PLAN.name}.log",
+    benchmark:
+        f"logs/benchmark/report/{PLAN.name}.tsv"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        common=COMMON,
+        state=STATE,
+    shell:
+        "paramrel report {params.common} --state {params.state} --stamp {output.stamp} > {log} 2>&1"
+
+
 onerror:
     if IS_MAIN:
         shell(
