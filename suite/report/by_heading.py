@@ -29,7 +29,7 @@ class ByHeading:
     """Finds the rows of a cell: a heading is a metric's title, after the data set's in a wide table."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        self._rows = {key: part for key, part in rows[~rows.fold.str.isdigit()].groupby(["dataset", "metric"])}
+        self._rows = dict(list(rows[~rows.fold.str.isdigit()].groupby(["dataset", "metric"])))
         self._methods = {label(*key): key for key in method_rows(rows)}
         self._titles = {dataset(name).title: name for name in rows.dataset.unique()}
         self._headings: dict[str, tuple[str | None, str]] = {}

@@ -74,8 +74,8 @@ def _probes(rows: pd.DataFrame, data: str) -> list[str]:
     if rest:
         beaten = [key for key in trained if found[key].mean > found[rest[0]].mean]
         text += (
-            f" Without any training, {' and '.join(f'{label(*key)} reaches {show(found[key])}' for key in rest[:2])}; "
-            f"{len(beaten)} of {len(trained)} trained methods are above the better of them."
+            f" Without any training: {', '.join(f'{label(*key)} {show(found[key])}' for key in rest[:2])}; "
+            f"{len(beaten)} of {len(trained)} trained methods {'is' if len(beaten) == 1 else 'are'} above the better of them."
         )
     return [text]
 
@@ -94,8 +94,9 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
     said = []
     if ignoring:
         said.append(
-            f"On {dataset(data).title}, {len(ignoring)} of {len(ratio)} decoders ignore the latent, as another image's "
-            f"code costs them less than {IGNORED - 1:.0%} (permuted/own loss): {', '.join(ignoring)}."
+            f"On {dataset(data).title}, {len(ignoring)} of {len(ratio)} decoders hardly "
+            f"{'uses its latent' if len(ignoring) == 1 else 'use their latents'}: with another image's code the loss is less "
+            f"than {IGNORED} times that with the image's own: {', '.join(ignoring)}."
         )
     elif ratio:
         least = min(ratio, key=lambda key: ratio[key].mean)
@@ -107,8 +108,9 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
         best = max(agreement, key=lambda key: agreement[key].mean)
         level = _level(rows[rows.dataset == data], "agreement", "chance")
         said.append(
-            f"Images generated with a fixed code keep the source's labels most often for {label(*best)}: class "
-            f"agreement {show(agreement[best], 3)}" + ("." if level is None else f" (chance {level:.3f}).")
+            f"On {dataset(data).title}, images generated with a fixed code keep the source's labels most often for "
+            f"{label(*best)}: class agreement {show(agreement[best], 3)}"
+            + ("." if level is None else f" (chance {level:.3f}).")
         )
     return said
 

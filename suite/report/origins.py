@@ -24,7 +24,7 @@ class Origins:
         self._by_heading = ByHeading(rows)
         self._rows = rows
         self._files = {"rows.csv": rows, "runs.csv": runs}
-        self._folds = {key: part for key, part in rows[rows.fold.str.isdigit()].groupby(["cell", "metric"])}
+        self._folds = dict(list(rows[rows.fold.str.isdigit()].groupby(["cell", "metric"])))
 
     def of(self, text: str, line: pd.Series, heading: str) -> int | None:
         """Number of the group behind one cell of a table; None where it holds no number, or nothing stands behind it."""

@@ -64,7 +64,8 @@ function show(button) {
   const cell = button.closest("td"), table = button.closest("table");
   const heading = table.tHead.rows[0].cells[cell.cellIndex].textContent;
   const row = [...cell.parentElement.querySelectorAll("th")].map((head) => head.textContent).filter(Boolean).join(" / ");
-  byId("origin-title").textContent = `${button.textContent}: ${row}, ${heading}`;
+  const of = table.dataset.table ? row : `${table.caption.textContent} / ${row}`;
+  byId("origin-title").textContent = `${button.textContent}: ${of}, ${heading}`;
   byId("origin-body").replaceChildren(...origin(DATA.groups[button.dataset.group], table.dataset.table, row, heading));
   byId("origin-of").showModal();
 }

@@ -80,6 +80,7 @@ def _render(
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["marked"] = _marked
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False, "separators": (",", ":")}
     return environment.get_template("page.html").render(
         context
         | {"figures": [_figure(name, folder, quality) for name in FIGURE_NAMES], "not_explored": reasons}
@@ -123,7 +124,8 @@ def _figure(name: str, folder: Path, quality: Quality) -> dict[str, Any]:
     from suite.figures import FIGURES
 
     entry, path = FIGURES.get(name), folder / "figures" / f"{name}.png"
-    caption = getattr(entry, "caption", None) or (entry.__doc__ or name.replace("_", " ")).strip()
+    words = f"Figure {name.replace('_', ' ')}"
+    caption = getattr(entry, "caption", None) or (getattr(entry, "__doc__", None) or words).strip()
     alt = getattr(entry, "alt", None) or caption
     return {
         "name": name,

@@ -1,4 +1,4 @@
-"""Pictures inside the page: figures with fewer colours, frames of the explorer as one sprite; as data URIs."""
+"""Pictures inside the page, as data URIs: figures as WebP, frames of the explorer as one sprite."""
 
 import base64
 import io
@@ -15,15 +15,20 @@ class Quality:
 
     width: int
     """Of a figure, in pixels."""
-    colours: int
-    """Of a figure."""
+    lossless: bool
+    """Whether a figure keeps its colours exactly."""
     n_sources: int
     """Images of a method in the explorer."""
     side: int
     """Of a frame of the explorer, in pixels."""
 
 
-QUALITIES = (Quality(1100, 128, 2, 64), Quality(900, 64, 2, 32), Quality(700, 32, 1, 32), Quality(500, 16, 1, 16))
+QUALITIES = (
+    Quality(1100, True, 2, 64),
+    Quality(900, True, 2, 32),
+    Quality(900, False, 1, 32),
+    Quality(600, False, 1, 16),
+)
 """Tried in this order until the page is small enough."""
 
 
@@ -37,14 +42,15 @@ class Picture:
 
 
 def figure(path: Path, quality: Quality) -> Picture:
-    """A figure's file with fewer colours, and smaller if it is wide."""
+    """A figure's file as WebP, smaller if it is wide."""
     with Image.open(path) as file:
         image = file.convert("RGB")
     if image.width > quality.width:
         size = (quality.width, round(image.height * quality.width / image.width))
         image = image.resize(size, Image.Resampling.LANCZOS)
-    few = image.quantize(quality.colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    return Picture(_uri(few, "png", optimize=True), *few.size)
+    if quality.lossless:
+        return Picture(_uri(image, "webp", lossless=True, quality=50, method=4), *image.size)
+    return Picture(_uri(image, "webp", quality=75, method=4), *image.size)
 
 
 def sprite(frames: np.ndarray, n_columns: int, quality: Quality) -> Picture:
