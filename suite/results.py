@@ -17,3 +17,6 @@ USE_FIGURES = {
 FIGURE_NAMES = ("reconstructions", "training_curves", *USE_FIGURES.values())
 
 TABLE_NAMES = ("table2", "latent_usage", "disentanglement", "images", "progressive")
+
+NOT_REPEATABLE = ("runs.csv", "report.html")
+"""Results that hold seconds, memory and commits: no two runs give the same bytes."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from suite.results import NOT_REPEATABLE
 from tests.conftest import TINY_PRESET, run
 
 SLOW = '''
@@ -99,11 +100,11 @@ def start(project: Path, *command: str, **env: str) -> subprocess.Popen:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file that must not differ between two runs (runs.csv holds seconds)."""
+    """Every file that must not differ between two runs: not those that hold seconds."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "runs.csv"
+        if path.is_file() and path.name not in NOT_REPEATABLE
     }
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -266,7 +267,7 @@ def test_a_screen_reader_finds_its_way(opened):
     levels = opened.execute_script(
         "return [...document.querySelectorAll('main h2, main h3, h1')].map((head) => Number(head.tagName[1]))"
     )
-    assert levels[0] == 1 and levels.count(1) == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and levels.count(1) == 1 and all(b <= a + 1 for a, b in pairwise(levels))
     assert opened.execute_script("return document.documentElement.lang") == "en"
     for landmark in ("header", "nav", "main", "footer"):
         assert opened.execute_script(f"return document.querySelectorAll('{landmark}').length") == 1
