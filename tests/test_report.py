@@ -255,7 +255,7 @@ def test_a_missing_seed_and_a_failed_method_are_said_with_their_reason(folder):
     folder.rows(without=frozenset({*(cell.hash for cell in failed), waiting.hash}))
     for cell in failed:
         log = folder.here / f"logs/train/{cell.path}.log"
-        log.parent.mkdir(parents=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("Traceback\nRuntimeError: it is broken\n")
     text = Page(folder.page()).text
     assert "4 of the preset's trainings are missing" in text
@@ -293,7 +293,7 @@ def test_damaged_rows_are_an_error_and_no_page(folder):
 
 
 def test_pictures_shrink_until_the_page_is_small_enough(folder, monkeypatch):
-    noise = np.random.default_rng(0).integers(0, 255, (400, 1400, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, (60, 1400, 3), np.uint8)
     for name in FIGURE_NAMES:
         Image.fromarray(noise).save(folder.results / f"figures/{name}.png")
     whole = len(folder.page())

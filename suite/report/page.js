@@ -53,7 +53,7 @@ function runs(cells) {
 
 function origin(group, table, row, heading) {
   const of = (numbers) => numbers.map((number) => DATA.lines[group.file][number].cell).filter(Boolean);
-  const parts = [element("p", {}, `${group.how}.`), ...lines(`Lines of ${group.file}`, group.file, group.lines, group.column)];
+  const parts = [element("p", {}, `${group.how.charAt(0).toUpperCase()}${group.how.slice(1)}.`), ...lines(`Lines of ${group.file}`, group.file, group.lines, group.column)];
   if (group.minus.length) parts.push(...lines("Minus these lines", group.file, group.minus, group.column));
   if (!(group.column === "chance" && group.file === "rows.csv")) parts.push(...runs([...new Set([...of(group.lines), ...of(group.minus)])]));
   if (table && group.file !== "published.csv") parts.push(element("p", {}, "To check its files against their hashes: ", element("code", {}, `paramrel trace ${table} "${row}" "${heading}"`)));
@@ -67,7 +67,14 @@ function show(button) {
   const of = table.dataset.table ? row : `${table.caption.textContent} / ${row}`;
   byId("origin-title").textContent = `${button.textContent}: ${of}, ${heading}`;
   byId("origin-body").replaceChildren(...origin(DATA.groups[button.dataset.group], table.dataset.table, row, heading));
+  enter(button);
   byId("origin-of").showModal();
+}
+
+// One number of a table is on the way of the Tab key: the last that was used.
+function enter(button) {
+  for (const other of button.closest("table").querySelectorAll(".number")) other.tabIndex = other === button ? 0 : -1;
+  button.focus();
 }
 
 for (const table of document.querySelectorAll("table.numbers")) {
@@ -87,8 +94,7 @@ for (const table of document.querySelectorAll("table.numbers")) {
     if (!next) return;
     event.preventDefault();
     const to = next();
-    if (!to) return;
-    button.tabIndex = -1; to.tabIndex = 0; to.focus();
+    if (to) enter(to);
   });
 }
 

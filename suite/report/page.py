@@ -104,6 +104,8 @@ def _marked(text: str) -> Markup:
 def _made(name: str, rows: pd.DataFrame, runs: pd.DataFrame | None, origins: Origins) -> dict[str, Any]:
     """One of ``TABLES``; some makers also take the runs."""
     caption, make = TABLES[name][:2]
+    if rows.empty:
+        return _table(name, caption, pd.DataFrame(), [], origins)
     more = {"runs": runs} if "runs" in signature(make).parameters else {}
     return _table(name, caption, *make(rows, **more), origins)
 
