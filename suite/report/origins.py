@@ -29,7 +29,7 @@ class Origins:
     def of(self, text: str, line: pd.Series, heading: str) -> int | None:
         """Number of the group behind one cell of a table; None where it holds no number, or nothing stands behind it."""
         origin = getattr(text, "origin", None) or self._by_heading.of(line, heading)
-        if not re.search(r"\d", text) or origin is None or not origin.lines:
+        if not re.search(r"\d", text) or origin is None:
             return None
         if origin not in self._numbers:
             self._numbers[origin] = len(self.groups)

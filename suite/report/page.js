@@ -53,7 +53,9 @@ function runs(cells) {
 
 function origin(group, table, row, heading) {
   const of = (numbers) => numbers.map((number) => DATA.lines[group.file][number].cell).filter(Boolean);
-  const parts = [element("p", {}, `${group.how.charAt(0).toUpperCase()}${group.how.slice(1)}.`), ...lines(`Lines of ${group.file}`, group.file, group.lines, group.column)];
+  const how = `${group.how.charAt(0).toUpperCase()}${group.how.slice(1)}.`;
+  if (!group.lines.length) return [element("p", {}, how), list([["from", group.file], ["what", group.column]])];
+  const parts = [element("p", {}, how), ...lines(`Lines of ${group.file}`, group.file, group.lines, group.column)];
   if (group.minus.length) parts.push(...lines("Minus these lines", group.file, group.minus, group.column));
   if (!(group.column === "chance" && group.file === "rows.csv")) parts.push(...runs([...new Set([...of(group.lines), ...of(group.minus)])]));
   if (table && group.file !== "published.csv") parts.push(element("p", {}, "To check its files against their hashes: ", element("code", {}, `paramrel trace ${table} "${row}" "${heading}"`)));
