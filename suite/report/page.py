@@ -111,14 +111,21 @@ def _made(name: str, rows: pd.DataFrame, runs: pd.DataFrame | None, origins: Ori
 
 
 def _table(name: str, caption: str, frame: pd.DataFrame, notes: list[str], origins: Origins) -> dict[str, Any]:
-    """A table for the template: headings, and lines of (text, group of lines behind it, whether it heads the line)."""
-    shown = [heading for heading in frame.columns if name or heading != "data set"]
+    """A table for the template: headings, and lines of (text, group of lines behind it, whether it heads the line).
+
+    A column that says the same data set in every line goes into the caption.
+    """
+    shown = list(frame.columns)
+    if "data set" in shown and frame["data set"].nunique() == 1:
+        shown.remove("data set")
+        caption = f"{caption}: {frame['data set'].iloc[0]}" if name else caption
     lines = [
         {"cells": [(line[heading], None if heading in HEADS else origins.of(line[heading], line, heading), heading in HEADS) for heading in shown],
          "floor": line.get("method") in FLOORS}
         for _, line in frame.iterrows()
     ]  # fmt: skip
-    return {"name": name, "caption": caption, "headings": shown, "lines": lines, "notes": notes}
+    headings = [(heading, heading in HEADS) for heading in shown]
+    return {"name": name, "caption": caption, "headings": headings, "lines": lines, "notes": notes}
 
 
 def _figure(name: str, folder: Path, quality: Quality) -> dict[str, Any]:
