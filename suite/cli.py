@@ -218,6 +218,7 @@ def table(
 def report(
     preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
     results: Results = Path("results"), stamp: Stamp = None,
+    drawn: Annotated[Path | None, typer.Option("--drawn", help="Folder of the figures; those in the results if none.")] = None,
 ) -> None:  # fmt: skip
     """Write one page of all results: tables, figures, what failed, where every number comes from."""
     from suite.plan import write_stamp
@@ -225,7 +226,7 @@ def report(
 
     name, chosen = find_preset(config, preset)
     page = results / name / "report.html"
-    size = write_report(chosen, name, config, runs, state, page)
+    size = write_report(chosen, name, config, runs, state, page, drawn)
     if stamp:
         write_stamp(stamp, [str(page)])
     print(f"{page}: {size / 1e6:.1f} MB")

@@ -32,9 +32,11 @@ HEADS = ("data set", "metric", "setting", "method", "against")
 """Columns that say what a line is of."""
 
 
-def write_report(preset: Preset, name: str, config: Path, runs: Path, state: Path, page: Path) -> int:
-    """Write ``page`` (results/<preset>/report.html) from rows.csv, runs.csv and figures beside it, and from the frames
-    of the cells; returns its size in bytes.
+def write_report(
+    preset: Preset, name: str, config: Path, runs: Path, state: Path, page: Path, drawn: Path | None = None
+) -> int:
+    """Write ``page`` (results/<preset>/report.html) from rows.csv, runs.csv and figures/ beside it (or the figures in
+    ``drawn``), and from the frames of the cells; returns its size in bytes.
 
     What is missing is said on the page, with the reason where one is known: rows, figures, frames, whole cells.
     Raises ``UserError`` where a file is damaged, or where the page cannot be written or made small enough.
@@ -62,7 +64,7 @@ def write_report(preset: Preset, name: str, config: Path, runs: Path, state: Pat
     first = [] if unknown else explored(preset)
     frames = [(cell, run_dir(runs, cell)) for cell in first]
     for quality in QUALITIES:
-        text = _render(context, folder, frames, preset, quality)
+        text = _render(context, drawn or folder / "figures", frames, preset, quality)
         if len(text.encode()) <= MAX_BYTES:
             break
     else:
@@ -72,7 +74,7 @@ def write_report(preset: Preset, name: str, config: Path, runs: Path, state: Pat
 
 
 def _render(
-    context: dict[str, Any], folder: Path, frames: list[tuple[Cell, Path]], preset: Preset, quality: Quality
+    context: dict[str, Any], drawn: Path, frames: list[tuple[Cell, Path]], preset: Preset, quality: Quality
 ) -> str:
     shown, reasons = explorer(frames, preset.evaluate, quality)
     environment = jinja2.Environment(
@@ -83,7 +85,7 @@ def _render(
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False, "separators": (",", ":")}
     return environment.get_template("page.html").render(
         context
-        | {"figures": [_figure(name, folder, quality) for name in FIGURE_NAMES], "not_explored": reasons}
+        | {"figures": [_figure(name, drawn, quality) for name in FIGURE_NAMES], "not_explored": reasons}
         | {"explored": shown, "style": _own("page.css"), "script": _own("page.js")}
     )
 
@@ -128,11 +130,11 @@ def _table(name: str, caption: str, frame: pd.DataFrame, notes: list[str], origi
     return {"name": name, "caption": caption, "headings": headings, "lines": lines, "notes": notes}
 
 
-def _figure(name: str, folder: Path, quality: Quality) -> dict[str, Any]:
+def _figure(name: str, drawn: Path, quality: Quality) -> dict[str, Any]:
     """A figure with its caption and what it shows in words; without a picture where none was drawn."""
     from suite.figures import FIGURES
 
-    entry, path = FIGURES.get(name), folder / "figures" / f"{name}.png"
+    entry, path = FIGURES.get(name), drawn / f"{name}.png"
     words = f"Figure {name.replace('_', ' ')}"
     caption = getattr(entry, "caption", None) or (getattr(entry, "__doc__", None) or words).strip()
     alt = getattr(entry, "alt", None) or caption

@@ -4,12 +4,11 @@
 report: "../report/workflow.rst"
 
 
-# One page of all results. Tables and figures that are made again are the same bytes (their stamps' folder changes with
-# the configuration), so their time stamps mean nothing: a figure that was deleted is drawn again, and nothing else.
+# One page of all results.
 rule report_page:
     input:
-        ancient(PLAN.stamp("tables")),
-        ancient([PLAN.stamp(name) for name in FIGURE_NAMES]),
+        PLAN.stamp("tables"),
+        [PLAN.stamp(name) for name in FIGURE_NAMES],
         ancient(PLAN.explorers()),
     output:
         report(
