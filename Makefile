@@ -27,6 +27,7 @@ quickstart: setup
 	@cat results/quick/table2.md results/quick/table3.md results/quick/latent_usage.md
 	@echo "Tables:  results/quick/*.md, .csv, .tex; every number: results/quick/rows.csv, the runs behind it: results/quick/runs.csv"
 	@echo "Figures: results/quick/figures/*.png, .pdf"
+	@echo "All of it on one page, in a browser: results/quick/report.html"
 
 # Two processes, which is what two cores and a few GB of memory carry; a file's tests stay together.
 test: setup

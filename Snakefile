@@ -1,4 +1,4 @@
-# The whole benchmark as one graph: data -> train -> encode -> evaluate -> tables, figures.
+# The whole benchmark as one graph: data -> train -> encode -> evaluate -> tables, figures, report.
 #
 #   snakemake                                   the preset that params.yaml names, on this machine
 #   snakemake --config preset=small             another preset
@@ -43,3 +43,4 @@ rule every_cell:
         of_every_cell(PLAN.codes),
         of_every_cell(PLAN.metrics),
         ancient(PLAN.controls()),
+        ancient(PLAN.explorers()),

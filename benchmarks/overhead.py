@@ -23,6 +23,7 @@ IMPORTS = {
     "evaluate": "suite.evaluate, sklearn.linear_model",
 }
 IMPORTS["control"] = IMPORTS["evaluate"]
+IMPORTS |= {"explore": "torch, suite.explorer", "report": "torch, suite.report"}
 IMPORTS |= {"tables": "torch, suite.tables", "figures": "torch, suite.figures", "data": "paramrel.data"}
 
 

@@ -22,9 +22,8 @@ def stages(folder: Path) -> pd.DataFrame:
     table = jobs.groupby("stage").agg(
         jobs=("s", "size"), total_s=("s", "sum"), longest_s=("s", "max"), peak_mib=("max_rss", "max")
     )
-    return table.reindex(
-        [name for name in ("train", "encode", "evaluate", "control", "tables", "figures") if name in table.index]
-    )
+    order = ("train", "encode", "explore", "evaluate", "control", "tables", "figures", "report")
+    return table.reindex([name for name in order if name in table.index])
 
 
 if __name__ == "__main__":

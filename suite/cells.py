@@ -84,6 +84,16 @@ def controls(preset: Preset) -> list[Cell]:
     return list(last.values())
 
 
+def explored(preset: Preset) -> list[Cell]:
+    """The cells that have frames for the report's explorer: first seed, methods that make images of codes."""
+    return [cell for cell in cells(preset) if cell.seed == preset.seeds[0] and makes_images(method(cell.method))]
+
+
+def makes_images(cls: type[Method]) -> bool:
+    """Whether a method makes images of codes: alone, or with a subcode."""
+    return cls.decode is not Method.decode or cls.render is not Method.render
+
+
 def method_names(preset: Preset, data_name: str) -> tuple[str, ...]:
     """Methods of a preset on a data set: sanity rows first, then baselines, then the paper's, each by name."""
     chosen = preset.per_dataset.get(data_name, DatasetOverride()).methods or preset.methods

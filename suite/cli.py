@@ -102,6 +102,24 @@ def encode(
 
 @app.command()
 @one_line_errors
+def explore(
+    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+) -> None:  # fmt: skip
+    """Render the frames of the report's explorer from a cell's weights and codes."""
+    from suite.explorer import explore as explore_cell
+    from suite.locks import hold, take_gpu
+    from suite.names import explorer_name
+
+    chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
+    run = runs / cell.path
+    with hold(state, run / explorer_name(chosen.evaluate)):
+        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        print(explore_cell(cell, chosen.evaluate, chosen.runtime, run))
+
+
+@app.command()
+@one_line_errors
 def evaluate(
     codes: Annotated[Path, typer.Argument(help=".npz file with z (N, d) and y (N,) or (N, k) or attributes (N, A).")],
     out: Annotated[Path, typer.Option("--out", help="JSON file of the rows.")],
@@ -214,6 +232,25 @@ def table(
         print((folder / f"{shown}.md").read_text())
     for data, method, reason in skipped(chosen):
         print(f"{method} was not run on {data}: {reason}")
+
+
+@app.command()
+@one_line_errors
+def report(
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    results: Results = Path("results"), stamp: Stamp = None,
+    drawn: Annotated[Path | None, typer.Option("--drawn", help="Folder of the figures; those in the results if none.")] = None,
+) -> None:  # fmt: skip
+    """Write one page of all results: tables, figures, what failed, where every number comes from."""
+    from suite.plan import write_stamp
+    from suite.report import write_report
+
+    name, chosen = find_preset(config, preset)
+    page = results / name / "report.html"
+    size = write_report(chosen, name, config, runs, state, page, drawn)
+    if stamp:
+        write_stamp(stamp, [str(page)])
+    print(f"{page}: {size / 1e6:.1f} MB")
 
 
 @app.command(name="list")

@@ -7,11 +7,19 @@ from suite.hashing import short_hash
 ENCODE_VERSION = 5
 """Raise it when the same weights would give other arrays."""
 
+EXPLORER_VERSION = 1
+"""Raise it when the same weights and codes would give other frames for the report's explorer."""
+
 
 def codes_name(evaluate: Evaluate) -> str:
     """File of what ``paramrel encode`` writes."""
     what = [ENCODE_VERSION, evaluate.n_images, evaluate.n_probe_images, evaluate.n_codes, evaluate.sampling_steps]
     return f"codes-{short_hash(what)}.npz"
+
+
+def explorer_name(evaluate: Evaluate) -> str:
+    """File of what ``paramrel explore`` writes."""
+    return f"explorer-{short_hash([codes_name(evaluate), EXPLORER_VERSION])}.npz"
 
 
 def metrics_name(evaluate: Evaluate) -> str:

@@ -50,6 +50,10 @@ class Plan:
     """Name of a cell's file of metrics on shuffled labels."""
     controlled: list[str]
     """Paths of the cells that have one."""
+    explorer: str
+    """Name of a cell's file of frames for the report."""
+    explored: list[str]
+    """Paths of the cells that have one."""
     metric_arguments: str
     """The preset's metrics and their options as ``paramrel evaluate`` takes them."""
     probe_seed: int
@@ -101,8 +105,8 @@ class Plan:
 
         from paramrel.data import dataset
         from paramrel.method import method
-        from suite.cells import cells, controls  # missing data are an error now, not in an hour
-        from suite.names import codes_name, control_name, metrics_name
+        from suite.cells import cells, controls, explored  # missing data are an error now, not in an hour
+        from suite.names import codes_name, control_name, explorer_name, metrics_name
 
         wanted = cells(preset)
         planned = {
@@ -119,6 +123,8 @@ class Plan:
             metrics=metrics_name(preset.evaluate),
             control=control_name(preset.evaluate),
             controlled=[cell.path for cell in controls(preset)],
+            explorer=explorer_name(preset.evaluate),
+            explored=[cell.path for cell in explored(preset)],
             metric_arguments=metric_arguments(preset.evaluate),
             probe_seed=preset.evaluate.probe_seed,
             threads=preset.runtime.threads,
@@ -157,7 +163,8 @@ class Plan:
         missing. So each results rule also makes a stamp, which is never committed and whose folder changes with
         the configuration.
         """
-        return f"{self.state}/built/{self.name}-{short_hash([sorted(self.cells), self.metrics, RESULTS_VERSION])}"
+        made_from = [sorted(self.cells), self.metrics, self.explorer, RESULTS_VERSION]
+        return f"{self.state}/built/{self.name}-{short_hash(made_from)}"
 
     def every(self, name: str) -> list[str]:
         """A file of every cell."""
@@ -166,6 +173,10 @@ class Plan:
     def controls(self) -> list[str]:
         """Files of metrics on shuffled labels."""
         return [f"{self.runs}/{cell}/{self.control}" for cell in self.controlled]
+
+    def explorers(self) -> list[str]:
+        """Files of frames for the report."""
+        return [f"{self.runs}/{cell}/{self.explorer}" for cell in self.explored]
 
     def tables(self) -> list[str]:
         """Files of the tables."""
@@ -180,13 +191,18 @@ class Plan:
         """Folder in which all figures are drawn at once; each is copied from here, with its stamp."""
         return f"{self.built}/drawn"
 
+    def report(self) -> str:
+        """The page of all results."""
+        return f"{self.results}/{self.name}/report.html"
+
     def stamp(self, name: str) -> str:
-        """Stamp of the tables ("tables") or of a figure."""
+        """Stamp of the tables ("tables"), of the page ("report") or of a figure."""
         return f"{self.built}/{name}"
 
     def stamped(self) -> dict[str, list[str]]:
         """What each stamp stands for."""
-        return {self.stamp("tables"): self.tables()} | {self.stamp(name): self.figure(name) for name in FIGURE_NAMES}
+        figures = {self.stamp(name): self.figure(name) for name in FIGURE_NAMES}
+        return {self.stamp("tables"): self.tables()} | figures | {self.stamp("report"): [self.report()]}
 
     @property
     def prepared(self) -> list[str]:

@@ -24,5 +24,5 @@ TABLE_NAMES = (
 )  # fmt: skip
 """Tables, each a .csv, a .md and a .tex."""
 
-NOT_REPEATABLE = ("runs.csv", "cost.csv", "cost.md", "cost.tex")
+NOT_REPEATABLE = ("runs.csv", "cost.csv", "cost.md", "cost.tex", "report.html")
 """Results that hold seconds, memory and commits: no two runs give the same bytes."""

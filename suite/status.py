@@ -12,9 +12,9 @@ import pandas as pd
 from suite.locks import holder, lock_path, running
 from suite.plan import Plan, PlannedCell
 
-STAGES = ("train", "encode", "evaluate", "control")
+STAGES = ("train", "encode", "evaluate", "control", "explore")
 STATES = ("done", "running", "failed", "waiting")
-GUESSED_SECONDS = {"train": 60.0, "encode": 15.0, "evaluate": 8.0, "control": 8.0}
+GUESSED_SECONDS = {"train": 60.0, "encode": 15.0, "evaluate": 8.0, "control": 8.0, "explore": 15.0}
 """For stages of which nothing is known yet."""
 
 
@@ -34,19 +34,20 @@ class Job:
 
 
 def jobs(plan: Plan, logs: Path = Path("logs")) -> list[Job]:
-    """Every stage of every cell; few cells have a control."""
+    """Every stage of every cell; few cells have a control or frames for the explorer."""
+    some = {"control": set(plan.controlled), "explore": set(plan.explored)}
     return [
         _job(plan, cell, stage, logs)
         for cell in plan.cells.values()
         for stage in STAGES
-        if stage != "control" or cell.path in plan.controlled
+        if stage not in some or cell.path in some[stage]
     ]
 
 
 def output(plan: Plan, cell: PlannedCell, stage: str) -> Path:
     """The file that a stage makes last."""
-    names = {"train": "run.json", "encode": plan.codes, "evaluate": plan.metrics, "control": plan.control}
-    return Path(plan.runs) / cell.path / names[stage]
+    evaluated = {"evaluate": plan.metrics, "control": plan.control, "explore": plan.explorer}
+    return Path(plan.runs) / cell.path / ({"train": "run.json", "encode": plan.codes} | evaluated)[stage]
 
 
 def _job(plan: Plan, cell: PlannedCell, stage: str, logs: Path) -> Job:
@@ -60,7 +61,7 @@ def _job(plan: Plan, cell: PlannedCell, stage: str, logs: Path) -> Job:
         since = max(0.0, time.time() - owner.get("started", time.time()))
         return Job(cell, stage, "running", log, f"{where}, for {show_seconds(since)}{note}", done)
     # A later stage's log may be of an earlier configuration's run of the same cell: it must be newer than its input.
-    before = {"encode": "train", "evaluate": "encode", "control": "encode"}
+    before = {"encode": "train", "evaluate": "encode", "control": "encode", "explore": "encode"}
     previous = output(plan, cell, before[stage]) if stage != "train" else None
     if log.exists() and (previous is None or (previous.exists() and log.stat().st_mtime >= previous.stat().st_mtime)):
         return Job(cell, stage, "failed", log, last_line(log))
@@ -119,7 +120,7 @@ def remaining_seconds(plan: Plan, everything: list[Job], logs: Path = Path("logs
 
 
 def results_state(plan: Plan) -> dict[str, str]:
-    """State of the tables and of each figure: done only if the files are what was stamped."""
+    """State of the tables, of each figure and of the page: done only if the files are what was stamped."""
     false = set(plan.false_stamps())
     return {
         Path(stamp).name: "done" if Path(stamp).exists() and stamp not in false else "waiting"

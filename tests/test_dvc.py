@@ -150,4 +150,4 @@ def test_nothing_is_stale_and_nothing_is_done_twice(origin, tmp_path):
     change(clone, methods=["pca"])
     assert snakemake(clone).returncode == 0
     change(clone, methods=[*METHODS, "untrained"])
-    assert set(planned(clone)) == {"tables", "draw", "figure", "all", "total"}
+    assert set(planned(clone)) == {"tables", "draw", "figure", "report_page", "all", "total"}

@@ -27,7 +27,9 @@ IMPATIENT = {
     "default-resources": ['slurm_extra="--signal=TERM@20"'],
     "set-resources": {
         "train": {"runtime": "2 * attempt", "mem_mb": 3000},  # one per node: they are all one machine
-        **{rule: {"mem_mb": 1000} for rule in ("fit", "encode", "evaluate", "tables", "draw")},
+        **{
+            rule: {"mem_mb": 1000} for rule in ("fit", "encode", "explore", "evaluate", "tables", "draw", "report_page")
+        },
     },
     "retries": 4,
 }

@@ -99,6 +99,19 @@ def test_the_whole_graph(project, tmp_path):
     assert edited.returncode == 0 and "Made anew" in edited.stderr and "rule encode" not in edited.stderr
     assert (results / "table2.md").read_text() == table
 
+    # the page has every figure, and frames of every method that makes images; Snakemake's own report needs no network
+    page = (results / "report.html").read_text()
+    assert page.count("<img ") == len(FIGURE_NAMES) and "was not drawn" not in page and "is not there" not in page
+    explored = json.loads(re.search(r'id="frames">(.*?)</script>', page).group(1))
+    assert {"PCA", "VAE", "DiffAE", "ParamReL_d (ahead)"} <= {one["method"] for one in explored}
+    assert any(one["along"] for one in explored) and "None: every training that the preset names" in page
+    (project / "sitecustomize.py").write_text(OFFLINE)
+    own = snakemake(project, "--report", "graph.html", **attempts)
+    assert own.returncode == 0, own.stderr
+    assert not (tmp_path / "attempts").exists(), (tmp_path / "attempts").read_text()
+    assert "report_page" in (project / "graph.html").read_text()
+    (project / "sitecustomize.py").unlink()
+
     # 3. a changed setting retrains what it touches and nothing else
     rewrite(project, per_method={"vae": {"train": {"steps": 13}}})
     planned = snakemake(project, "--dry-run").stdout

@@ -24,3 +24,29 @@ rule encode:
         state=STATE,
     shell:
         "paramrel encode {params.cell} {params.common} --state {params.state} > {log} 2>&1"
+
+
+# Frames for the report's explorer: the first seed of every method that makes images of codes.
+rule explore:
+    input:
+        of_cell("model.safetensors"),
+        of_cell(PLAN.codes),
+    output:
+        f"{RUNS}/{{cell}}/{PLAN.explorer}",
+    log:
+        "logs/explore/{cell}.log",
+    benchmark:
+        "logs/benchmark/explore/{cell}.tsv"
+    group:
+        "measure"
+    threads: PLAN.threads
+    resources:
+        gpu=n_gpus,
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        cell=arguments,
+        common=COMMON,
+        state=STATE,
+    shell:
+        "paramrel explore {params.cell} {params.common} --state {params.state} > {log} 2>&1"

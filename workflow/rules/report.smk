@@ -4,6 +4,36 @@
 report: "../report/workflow.rst"
 
 
+# One page of all results.
+rule report_page:
+    input:
+        PLAN.stamp("tables"),
+        [PLAN.stamp(name) for name in FIGURE_NAMES],
+        ancient(PLAN.explorers()),
+    output:
+        report(
+            PLAN.report(),
+            caption="../report/page.rst",
+            category="Report",
+            subcategory=PLAN.name,
+        ),
+        stamp=PLAN.stamp("report"),
+    log:
+        f"logs/report/{PLAN.name}.log",
+    benchmark:
+        f"logs/benchmark/report/{PLAN.name}.tsv"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        common=COMMON,
+        state=STATE,
+    shell:
+        "paramrel report {params.common} --state {params.state} --stamp {output.stamp} > {log} 2>&1"
+
+
 onerror:
     if IS_MAIN:
         shell(

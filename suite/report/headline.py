@@ -1,0 +1,120 @@
+"""The first screen: a short table per data set, and sentences that are written from the rows."""
+
+import pandas as pd
+
+from metrics import metrics
+from paramrel.data import dataset
+from paramrel.method import method
+from suite.statistics import Summary
+from suite.tables import DASH, FLOORS, arrow, label, measured, method_rows, show
+
+COLUMNS = (("auroc", 4), ("accuracy", 3), ("agreement", 3), ("permuted_ratio", 2), ("bits_per_dim", 3), ("dci", 3))
+"""Metrics of the headline and their digits; those that nothing has are left out."""
+IGNORED = 1.05
+"""A decoder whose loss with another image's code is less than this times its loss with the image's own ignores it."""
+
+Key = tuple[str, str]
+
+
+def headline(rows: pd.DataFrame, data: str) -> pd.DataFrame:
+    """What codes tell and whether decoders use them: one line per method of a data set, chance levels last."""
+    mine = rows[rows.dataset == data]
+    digits = {name: n for name, n in COLUMNS if mine[mine.metric == name].value.notna().any()}
+    titles = {name: f"{metrics()[name].title} {arrow(metrics()[name].direction)}".strip() for name in digits}
+    lines = []
+    for key in method_rows(mine):
+        cells = {name: measured(rows, data, *key, name).summary for name in digits}
+        if any(cells.values()):
+            shown = {titles[name]: show(cells[name], digits[name]) for name in digits}
+            lines.append({"data set": dataset(data).title, "method": label(*key)} | shown)
+    for line in FLOORS:
+        levels = {name: _level(mine, name, line) for name in digits}
+        if any(level is not None for level in levels.values()):
+            shown = {
+                titles[name]: DASH if level is None else f"{level:.{digits[name]}f}" for name, level in levels.items()
+            }
+            lines.append({"data set": dataset(data).title, "method": line} | shown)
+    return pd.DataFrame(lines, columns=["data set", "method", *titles.values()])
+
+
+def _level(rows: pd.DataFrame, name: str, line: str) -> float | None:
+    """A metric's chance level on the rows' data set, or its value on shuffled labels."""
+    mine = rows[rows.metric == name]
+    levels = mine.chance.dropna() if line == "chance" else mine[mine.fold == "shuffled"].value.dropna()
+    return float(levels.iloc[0]) if len(levels) else None
+
+
+def sentences(rows: pd.DataFrame) -> list[str]:
+    """What the headline says, in words; every number comes from the rows."""
+    said = []
+    for data in rows.dataset.unique():
+        said += _probes(rows, data) + _usage(rows, data)
+    n = rows.groupby(["dataset", "method", "variant"]).seed.nunique()
+    if len(n) and n.max() == 1:
+        said.append("One seed: no interval can be given, and small differences between methods mean nothing.")
+    elif len(n):
+        few = "" if n.min() == n.max() else f" (some methods have {n.min()} only)"
+        said.append(f"Means over {n.max()} seeds{few}; ± is the half width of the 95 % t-interval.")
+    return said
+
+
+def _probes(rows: pd.DataFrame, data: str) -> list[str]:
+    """Best probe, and what needs no training."""
+    found = _summaries(rows, data, "auroc")
+    trained = sorted((key for key in found if method(key[0]).trained), key=lambda key: -found[key].mean)
+    rest = sorted((key for key in found if key not in trained), key=lambda key: -found[key].mean)
+    if not trained:
+        return []
+    text = f"On {dataset(data).title}, a linear probe reads labels best from {label(*trained[0])}: AUROC {show(found[trained[0]])}"
+    if len(trained) > 1:
+        text += (
+            f", then {label(*trained[1])}: {show(found[trained[1]])}{_overlap(found[trained[0]], found[trained[1]])}"
+        )
+    text += "."
+    if rest:
+        beaten = [key for key in trained if found[key].mean > found[rest[0]].mean]
+        text += (
+            f" Without any training: {', '.join(f'{label(*key)} {show(found[key])}' for key in rest[:2])}; "
+            f"{len(beaten)} of {len(trained)} trained methods {'is' if len(beaten) == 1 else 'are'} above the better of them."
+        )
+    return [text]
+
+
+def _overlap(one: Summary, other: Summary) -> str:
+    if one.half_width is None or other.half_width is None:
+        return ""
+    apart = abs(one.mean - other.mean) > one.half_width + other.half_width
+    return "; their intervals do not overlap" if apart else "; their intervals overlap"
+
+
+def _usage(rows: pd.DataFrame, data: str) -> list[str]:
+    """Which decoders use the latent."""
+    ratio, agreement = _summaries(rows, data, "permuted_ratio"), _summaries(rows, data, "agreement")
+    ignoring = [f"{label(*key)} ({show(found, 2)})" for key, found in ratio.items() if found.mean < IGNORED]
+    said = []
+    if ignoring:
+        said.append(
+            f"On {dataset(data).title}, {len(ignoring)} of {len(ratio)} decoders hardly "
+            f"{'uses its latent' if len(ignoring) == 1 else 'use their latents'}: with another image's code the loss is less "
+            f"than {IGNORED} times that with the image's own: {', '.join(ignoring)}."
+        )
+    elif ratio:
+        least = min(ratio, key=lambda key: ratio[key].mean)
+        said.append(
+            f"On {dataset(data).title}, every decoder uses its latent: with another image's code its loss grows at least "
+            f"{show(ratio[least], 2)}-fold ({label(*least)})."
+        )
+    if agreement:
+        best = max(agreement, key=lambda key: agreement[key].mean)
+        level = _level(rows[rows.dataset == data], "agreement", "chance")
+        said.append(
+            f"On {dataset(data).title}, images generated with a fixed code keep the source's labels most often for "
+            f"{label(*best)}: class agreement {show(agreement[best], 3)}"
+            + ("." if level is None else f" (chance {level:.3f}).")
+        )
+    return said
+
+
+def _summaries(rows: pd.DataFrame, data: str, name: str) -> dict[Key, Summary]:
+    found = {key: measured(rows, data, *key, name).summary for key in method_rows(rows[rows.dataset == data])}
+    return {key: summary for key, summary in found.items() if summary is not None}
