@@ -88,6 +88,19 @@ CAPTIONS: dict[str, Caption] = {
         "Dotted: chance, where it is within reach. Intervals of few seeds are wide; where they overlap, the tables' paired differences say more.",
         "For each data set and metric a plot of methods against the metric, with a mark per seed and an interval per method.",
     ),
+    "importance": Caption(
+        "What single latents stand for. Above: importance of each latent (row) for each factor (column) in the boosted trees of "
+        "DCI, 0 white to 1 black, latents in the order of the factor that they matter most for: a disentangled code is a "
+        "staircase. Below: the four latents that vary most, each from -3 to +3 standard deviations over the data, all else "
+        "of one image's encoding kept, with the factor that it matters most for. First seed that is there.",
+        "For each method a grey-scale matrix of latents against factors, and four rows of eleven images.",
+    ),
+    "attention": Caption(
+        "What the decoder reads where, of methods whose decoder reads concept tokens. Left: a held-out image; then for each "
+        "latent's token the same image, as bright as the share of the token in what a position reads, over its largest "
+        "share among positions. Mean over layers, heads and times. First seed that is there.",
+        "For each method whose decoder reads tokens rows of one image, dimmed where a token is not read.",
+    ),
     "training_curves": Caption(
         "Training: terms of the objective against optimiser steps, running mean over 25 logged steps, a line per seed. Solid: "
         "the data term (flow loss or reconstruction in nats; of DiffAE and InfoDiffusion the squared error of the noise or of "

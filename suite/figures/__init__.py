@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from suite.captions import CAPTIONS
 from suite.config import Preset
-from suite.figures import curves, distributions, pictures
+from suite.figures import curves, distributions, latents, pictures
 from suite.style import save
 
 __all__ = ["FIGURES", "FigureEntry", "save"]
@@ -36,7 +36,7 @@ MAKERS: dict[str, Callable[[Preset, Path], Figure]] = {
         pictures.reconstructions, pictures.round_trips, pictures.samples, pictures.samples_detail, pictures.generation,
         pictures.time_varying, pictures.interpolation, pictures.traversal, pictures.flow, curves.progressive,
         curves.training_curves, distributions.tad, distributions.seeds, distributions.rate_distortion,
-        distributions.likelihood_auroc,
+        distributions.likelihood_auroc, latents.importance, latents.attention,
     )
 }  # fmt: skip
 

@@ -1,45 +1,22 @@
 """Figures of what single latents stand for: importances and traversals side by side, and what each token's readers see."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from metrics._labels import columns, varying
-from paramrel.data import dataset
-from suite.cells import Cell, cells, run_dir
 from suite.config import Preset
-from suite.evaluate import read_codes
-from suite.names import codes_name, metrics_name
-from suite.strips import nothing
-from suite.tables import label
+from suite.figures._files import Contender, Files
+from suite.style import NORMAL, SMALL, nothing, plt
 
 PANELS_PER_ROW = 4
 GAP = 1
 """Pixels between images."""
 N_IMAGES = 4
 """Example images of a picture of attention."""
-
-WORDS = {
-    "importance": (
-        "What single latents stand for. Above: importance of each latent (row) for each factor (column) in the boosted trees of "
-        "DCI, 0 white to 1 black, latents in the order of the factor that they matter most for: a disentangled code is a "
-        "staircase. Below: the four latents that vary most, each from -3 to +3 standard deviations over the data, all else "
-        "of one image's encoding kept, with the factor that it matters most for. First seed.",
-        "For each method a grey-scale matrix of latents against factors, and four rows of eleven images.",
-    ),
-    "attention": (
-        "What the decoder reads where. Left: a held-out image; then for each latent's token the same image, as bright as the "
-        "share of the token in what a position reads, over its largest share among positions. Mean over layers, heads and "
-        "times. First seed.",
-        "For each method whose decoder reads tokens rows of one image, dimmed where a token is not read.",
-    ),
-}
-"""Caption and text for screen readers of each figure."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +66,10 @@ def _draw_importance(axis: Axes, panel: Panel) -> None:
     order = reading_order(panel.importance)
     axis.set_axis_on()
     axis.imshow(panel.importance[order], cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    axis.set_title(panel.title, fontsize=7)
-    axis.set_xticks(range(len(panel.factors)), panel.factors, rotation=60, ha="right", fontsize=6)
+    axis.set_title(panel.title, fontsize=NORMAL)
+    axis.set_xticks(range(len(panel.factors)), panel.factors, rotation=60, ha="right", fontsize=SMALL)
     axis.set_yticks(
-        range(len(order)), [f"z[{j}]" for j in order] if len(order) <= 20 else [""] * len(order), fontsize=6
+        range(len(order)), [f"z[{j}]" for j in order] if len(order) <= 20 else [""] * len(order), fontsize=SMALL
     )
     axis.tick_params(length=0)
 
@@ -103,7 +80,7 @@ def _draw_traversal(axis: Axes, panel: Panel) -> None:
     main = main_factor(panel.importance)
     for i, dim in enumerate(panel.dims):
         text = f"z[{dim}]\n{panel.factors[main[dim]]}"
-        axis.text(-1, (i + 0.5) * height, text, ha="right", va="center", fontsize=6)
+        axis.text(-1, (i + 0.5) * height, text, ha="right", va="center", fontsize=SMALL)
 
 
 def sheet(rows: np.ndarray) -> np.ndarray:
@@ -119,18 +96,21 @@ def _draw_sheet(axis: Axes, rows: np.ndarray) -> None:
 
 
 def importance_panels(preset: Preset, runs: Path) -> list[Panel]:
-    """A panel for every cell of the first seed whose importances were measured, in the preset's order."""
-    panels = []
-    for cell in _first_seed(preset):
-        run = run_dir(runs, cell)
-        found = json.loads((run / metrics_name(preset.evaluate)).read_text())
-        extra = next((row["extra"] for row in found["rows"] if row["metric"] == "dci"), {})
-        arrays, _ = read_codes(run / codes_name(preset.evaluate))
+    """A panel for every row of the benchmark whose importances were measured, in the preset's order."""
+    files, panels = Files(preset, runs), []
+    for contender in files.contenders:
+        cell = files.shown(contender)
+        if cell is None:
+            continue
+        extra = files.measured(cell).get("dci", {}).get("extra", {})
         if "importance" in extra:
+            arrays, _ = files.arrays(cell, ("y", "y_names", "traversed", "traversed_dims"))
             shown = varying(columns(arrays["y"]))
             factors = tuple(str(arrays["y_names"].ravel()[j]) for j in shown)
             dims = tuple(int(dim) for dim in arrays.get("traversed_dims", ()))
-            panels.append(Panel(_title(cell), np.array(extra["importance"]), factors, arrays.get("traversed"), dims))
+            panels.append(
+                Panel(_title(contender), np.array(extra["importance"]), factors, arrays.get("traversed"), dims)
+            )
     return panels
 
 
@@ -149,13 +129,15 @@ def attention_image(image: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 def attention(preset: Preset, runs: Path) -> Figure:
     """What positions read which token, on a few held-out images, for every method whose decoder reads tokens."""
+    files = Files(preset, runs)
     shown: list[tuple[str, np.ndarray]] = []
-    for cell in _first_seed(preset):
-        arrays, _ = read_codes(run_dir(runs, cell) / codes_name(preset.evaluate))
+    for contender in files.contenders:
+        cell = files.shown(contender)
+        arrays = {} if cell is None else files.arrays(cell, ("x_test", "token_attention"))[0]
         if "token_attention" in arrays:
             pairs = zip(arrays["x_test"], arrays["token_attention"].astype(np.float32), strict=False)
             rows = [attention_image(image, shares) for image, shares in list(pairs)[:N_IMAGES]]
-            shown.append((_title(cell), np.stack(rows)))
+            shown.append((_title(contender), np.stack(rows)))
     if not shown:
         return nothing("no method of this preset has a decoder that reads tokens")
     heights = [len(rows) for _, rows in shown]
@@ -165,15 +147,11 @@ def attention(preset: Preset, runs: Path) -> Figure:
     )  # fmt: skip
     for axis, (title, rows) in zip(axes.flat, shown, strict=True):
         axis.set_axis_off()
-        axis.set_title(f"{title}: image, then each token", fontsize=7, loc="left")
+        axis.set_title(f"{title}: image, then each token", fontsize=NORMAL, loc="left")
         _draw_sheet(axis, rows)
     figure.tight_layout()
     return figure
 
 
-def _first_seed(preset: Preset) -> list[Cell]:
-    return [cell for cell in cells(preset) if cell.seed == preset.seeds[0]]
-
-
-def _title(cell: Cell) -> str:
-    return f"{label(cell.method, cell.variant)}\n{dataset(cell.dataset).title}"
+def _title(contender: Contender) -> str:
+    return f"{contender.label}\n{contender.data_title}"

@@ -8,7 +8,7 @@ import pytest
 
 from suite.cells import cells, run_dir
 from suite.config import parse, resolve
-from suite.figures_tokens import (
+from suite.figures.latents import (
     attention,
     attention_image,
     importance,
@@ -60,7 +60,10 @@ def measured(tmp_path):
         if cell.variant == "tokens":
             arrays["token_attention"] = rng.dirichlet(np.ones(8), (8, 8, 8)).transpose(0, 3, 1, 2).astype(np.float16)
         np.savez(run / codes_name(preset.evaluate), **arrays)
-        rows = [{"metric": "dci", "extra": {"importance": rng.random((8, 3)).tolist()}}, {"metric": "tad", "extra": {}}]
+        rows = [
+            {"metric": "dci", "value": 0.4, "extra": {"importance": rng.random((8, 3)).tolist()}},
+            {"metric": "tad", "value": 0.1, "extra": {}},
+        ]
         (run / metrics_name(preset.evaluate)).write_text(json.dumps({"rows": rows}))
     return preset, tmp_path
 
@@ -107,5 +110,5 @@ def test_attention_is_of_those_that_read_tokens(measured):
 def test_without_factors_the_figure_says_why(measured):
     preset, runs = measured
     for path in runs.rglob("metrics-*.json"):
-        path.write_text(json.dumps({"rows": [{"metric": "dci", "extra": {}}]}))
+        path.write_text(json.dumps({"rows": [{"metric": "dci", "value": 0.4, "extra": {}}]}))
     assert "no data set of this preset has factors" in importance(preset, runs).texts[0].get_text()
