@@ -52,7 +52,7 @@ def test_the_graph_survives_a_kill_a_dead_node_and_a_time_limit(cluster, checkou
     write_preset(checkout, **EVERY_METHOD, runtime={"device": "cpu", "checkpoint_every": 2, "log_every": 1})
     local = tmp_path / "local"
     shutil.copytree(checkout, local)
-    done = snakemake(local, timeout=1800)
+    done = snakemake(local)
     assert done.returncode == 0, done.stderr[-3000:]
     expected = contents(local / "results/tiny")
     assert {path.name.split("-")[0] for path in local.glob("runs/*/*")} == {"toy_slow", *methods()}
