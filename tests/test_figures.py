@@ -38,7 +38,7 @@ def preset():
     """Two data sets, two seeds, methods of every kind."""
     written = TINY_PRESET | {
         "datasets": ["digits_binarized", "shapes3d_rendered_16"],
-        "methods": ["pca", "pixels", "ae", "vae", "diffae", "paramrel_c", "paramrel_d"],
+        "methods": ["pca", "pixels", "vae", "diffae", "paramrel_c", "paramrel_d"],
     }
     return resolve(parse({"preset": "tiny", "presets": {"tiny": written}}, "a test"), "tiny")
 
@@ -104,7 +104,7 @@ def runs(preset, tmp_path_factory):
 
 
 def texts(figure) -> list[matplotlib.text.Text]:
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     return [text for text in figure.findobj(matplotlib.text.Text) if text.get_visible() and text.get_text().strip()]
 
 
@@ -225,7 +225,7 @@ def test_rows_of_every_size_of_image_fit(side):
 
 def test_what_is_too_high_goes_on_in_a_further_column():
     row = Row("", (np.zeros((11, 1, 8, 8)),))
-    for n in (1, 12, 100):
+    for n in (1, 12, 60):
         figure = page([Block("digits" if i < n / 2 else "shapes", str(i), (row, row)) for i in range(n)])
         assert figure.get_figheight() <= TALLEST
         headings = [text.get_text() for text in texts(figure)]
