@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,14 @@ class Opened:
         """Columns that name a line."""
         return [column for column in self.made.columns if column in KEYS]
 
+    @cached_property
+    def names(self) -> list[str]:
+        """What ``trace`` calls each line: "DATA SET / METHOD"."""
+        return [" / ".join(line) for line in self.made[self.keys].to_numpy(dtype=object)]
+
     def name(self, line: int) -> str:
-        """What ``trace`` calls a line: "DATA SET / METHOD"."""
-        return " / ".join(self.made.loc[line, key] for key in self.keys)
+        """What ``trace`` calls a line."""
+        return self.names[line]
 
 
 def open_table(path: Path) -> Opened:
@@ -75,19 +81,16 @@ def find_column(opened: Opened, column: str) -> str:
 
 def find_line(opened: Opened, row: str) -> int:
     """The line that is meant. Raises ``UserError`` where there is none, or more than one."""
-    also = {f"{name}-{variant}": label(name, variant) for name, variant in method_rows(opened.rows)}
-    wanted = [also.get(part, part) for part in row.split(" / ")]
-    lines = [
-        int(i)
-        for i, line in opened.made.iterrows()
-        if opened.name(i) == row or all(part in [line[key] for key in opened.keys] for part in wanted)
-    ]
-    exact = [i for i in lines if opened.name(i) == row]
-    if len(exact or lines) == 1:
-        return (exact or lines)[0]
+    lines = [i for i, name in enumerate(opened.names) if name == row]
+    if not lines:
+        also = {f"{name}-{variant}": label(name, variant) for name, variant in method_rows(opened.rows)}
+        wanted = {also.get(part, part) for part in row.split(" / ")}
+        lines = [i for i, line in enumerate(opened.made[opened.keys].to_numpy(dtype=object)) if wanted <= set(line)]
+    if len(lines) == 1:
+        return lines[0]
     if lines:
         raise UserError(f"row {row!r} could be: {'; '.join(opened.name(i) for i in lines[:8])}")
-    raise unknown("row", row, [opened.name(i) for i in opened.made.index])
+    raise unknown("row", row, opened.names)
 
 
 def explain(opened: Opened, line: int, heading: str, runs: Path) -> str:
