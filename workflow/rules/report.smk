@@ -29,9 +29,8 @@ rule report_page:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         common=COMMON,
-        state=STATE,
     shell:
-        "paramrel report {params.common} --state {params.state} --stamp {output.stamp} > {log} 2>&1"
+        "paramrel report {params.common} --stamp {output.stamp} > {log} 2>&1"
 
 
 onerror:
