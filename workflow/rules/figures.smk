@@ -25,7 +25,7 @@ rule draw:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         common=COMMON,
-        folder=PLAN.drawn,
+        folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
         "paramrel figures {params.common} --drawn {params.folder} > {log} 2>&1"
 
@@ -33,9 +33,10 @@ rule draw:
 # One at a time, so that a figure that is removed or edited is the only one that is made again.
 rule figure:
     input:
-        multiext(f"{PLAN.drawn}/{{figure}}", ".png", ".pdf", ".json"),
+        pictures=multiext(f"{PLAN.drawn}/{{figure}}", ".png", ".pdf"),
+        hashes=f"{PLAN.drawn}/{{figure}}.json",
     output:
-        report(
+        pictures=report(
             PLAN.figure("{figure}"),
             caption="../report/figure.rst",
             category="Figures",
@@ -48,4 +49,4 @@ rule figure:
     params:
         caption=lambda wildcards: CAPTIONS[wildcards.figure].text,
     shell:
-        "(cp {input[0]} {output[0]} && cp {input[1]} {output[1]} && cp {input[2]} {output.stamp}) > {log} 2>&1"
+        "(cp {input.pictures} $(dirname {output.pictures[0]}) && cp {input.hashes} {output.stamp}) > {log} 2>&1"

@@ -4,12 +4,13 @@
 report: "../report/workflow.rst"
 
 
-# One page of all results.
+# One page of all results. It takes the figures from where they were drawn, so that a figure that is removed from the
+# results is copied again and nothing else is done.
 rule report_page:
     input:
         PLAN.stamp("tables"),
-        [PLAN.stamp(name) for name in FIGURE_NAMES],
         ancient(PLAN.explorers()),
+        drawn=expand("{folder}/{figure}.png", folder=PLAN.drawn, figure=FIGURE_NAMES),
     output:
         report(
             PLAN.report(),
@@ -29,8 +30,9 @@ rule report_page:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         common=COMMON,
+        drawn=lambda wildcards, input: Path(input.drawn[0]).parent,
     shell:
-        "paramrel report {params.common} --stamp {output.stamp} > {log} 2>&1"
+        "paramrel report {params.common} --drawn {params.drawn} --stamp {output.stamp} > {log} 2>&1"
 
 
 onerror:
