@@ -52,10 +52,11 @@ def test_the_official_preset_is_the_official_code():
     assert dataset(official.datasets[0]).shape == (1, 32, 32) and not dataset(official.datasets[0]).binary
 
 
-def test_quick_covers_every_method_and_variant():
+def test_quick_covers_every_method_and_variant_but_encdiff():
     made = {(c.method, c.variant) for c in cells(resolve(PARAMS, "quick")) if c.dataset == "digits_binarized"}
     names = {(name, variant) for name, cls in methods().items() for variant in cls.variants}
-    assert made == {(n, v) for n, v in names if method(n).skip(dataset("digits_binarized")) is None}
+    runs = {(n, v) for n, v in names if method(n).skip(dataset("digits_binarized")) is None}
+    assert made == runs - {("encdiff", "default")}, "it is for images with factors: preset tokens"
 
 
 def test_cells_of_quick_are_cells_of_quick5():

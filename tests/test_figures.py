@@ -50,9 +50,11 @@ def codes(cell, rng: np.random.Generator) -> dict[str, np.ndarray]:
     def images(*lead: int) -> np.ndarray:
         return rng.random((*lead, *shape), np.float32)
 
-    made = {"x_test": images(20)}
+    made = {"x_test": images(20), "y": rng.integers(0, 4, (50, 3)), "y_names": np.array(["floor", "wall", "shape"])}
     if cell.method == "pixels":
         return made
+    if cell.method in ("vae", "paramrel_d"):  # as if they read tokens
+        made["token_attention"] = rng.random((8, 4, *shape[1:])).astype(np.float16)
     made |= {"decoded": images(20), "reconstructed": images(20), "interpolated": images(8, 9)}
     made |= {"interpolated_slerp": images(8, 9), "traversed": images(4, 11), "traversed_dims": np.arange(4)}
     made |= {"round_trip": images(20), "round_trip_permuted": images(20), "from_code": images(20)}
@@ -80,12 +82,13 @@ def measured(cell, rng: np.random.Generator) -> list[dict]:
         auroc[4] = np.nan
         attributes = [{"name": f"a_{i}", "captured": bool(auroc[i].max() > 0.75)} for i in range(5)]
         plain = [[None if np.isnan(value) else value for value in row] for row in auroc]
+        values["dci"], extra["dci"] = rng.random(), {"importance": rng.random((8, 3)).tolist()}
         extra["tad"] = {"auroc": plain, "attributes": attributes}
     if cell.method.startswith("paramrel"):
         values["auroc_progressive"] = rng.random()
         extra["auroc_progressive"] = {"s": TIMES.tolist(), "curve": rng.random(3).tolist()}
     rows = [{"metric": name, "value": float(value), "chance": 0.5, "extra": extra.get(name, {})} for name, value in values.items()]  # fmt: skip
-    return [*rows, {"metric": "dci", "value": None, "chance": None, "extra": {}}]
+    return [*rows, {"metric": "mig", "value": None, "chance": None, "extra": {}}]
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +151,10 @@ def test_missing_and_failed_cells_are_left_out_and_named(name, preset, runs, tmp
     for path in left.glob("*/paramrel_d-ahead/seed0-*"):
         shutil.rmtree(path)  # a seed that failed: pictures show the next
     shown = words(FIGURES[name].make(preset, left))
-    assert "VAE" in shown or name in ("flow", "samples_detail", "tad", "progressive"), shown
+    assert "VAE" in shown or name in ("flow", "samples_detail", "tad", "progressive", "importance", "attention"), shown
     if name in ("progressive", "seeds", "training_curves", "rate_distortion", "likelihood_auroc", "tad"):
         assert "Missing, not trained or failed" in shown and "ParamReL_d (ahead) on digits (8x8 binarised) (seed 0)" in shown  # fmt: skip
-    elif name != "flow":
+    elif name not in ("flow", "importance", "attention"):
         assert "no codes: not trained, or failed" in shown and "ParamReL_d (ahead)" in shown
     shutil.rmtree(left)
     assert "nothing to show" in words(FIGURES[name].make(preset, left))

@@ -19,9 +19,17 @@ from suite.figures.latents import (
     sheet,
 )
 from suite.names import codes_name, metrics_name
+from suite.style import plt
 from tests.conftest import TINY_PRESET
 
 FACTORS = ("floor", "wall", "shape")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """No figure is left open for other tests."""
+    yield
+    plt.close("all")
 
 
 def test_latents_are_shown_as_a_staircase():

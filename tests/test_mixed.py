@@ -261,7 +261,7 @@ def test_the_table_is_scikit_learns_cut_and_rounded_by_its_training_rows():
 def test_methods_for_images_say_why_they_skip_a_table_and_the_other_way_round():
     reasons = {name: cls.skip(dataset(TABLE)) for name, cls in methods().items()}
     assert {name for name, reason in reasons.items() if reason is None} == {
-        "columns", "paramrel_mixed", "pca", "pixels", "untrained"
+        "columns", "ica", "paramrel_mixed", "pca", "pixels", "untrained"
     }  # fmt: skip
     assert "paramrel_mixed" in reasons["vae"] and "paramrel_mixed" in reasons["paramrel_d"]
     for cls in datasets().values():

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from metrics._labels import columns, varying
 from suite.config import Preset
 from suite.figures._files import Contender, Files
-from suite.style import NORMAL, SMALL, nothing, plt
+from suite.style import NORMAL, PAGE, SMALL, TALLEST, nothing, plt
 
-PANELS_PER_ROW = 4
+PANELS_PER_ROW = 3
 GAP = 1
 """Pixels between images."""
 N_IMAGES = 4
@@ -49,7 +49,7 @@ def panels_figure(panels: list[Panel]) -> Figure:
     """Importances above, traversals below, a column for each panel."""
     n_columns = min(PANELS_PER_ROW, len(panels))
     n_rows = -(-len(panels) // n_columns)
-    size = (2.6 * n_columns, 3.6 * n_rows)
+    size = (PAGE / PANELS_PER_ROW * n_columns, min(3.3 * n_rows, TALLEST))
     figure, axes = plt.subplots(2 * n_rows, n_columns, figsize=size, squeeze=False, height_ratios=[2.0, 1.2] * n_rows)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -143,7 +143,7 @@ def attention(preset: Preset, runs: Path) -> Figure:
     heights = [len(rows) for _, rows in shown]
     widest = max(rows.shape[1] for _, rows in shown)
     figure, axes = plt.subplots(
-        len(shown), 1, figsize=(0.42 * widest, 0.42 * sum(heights) + 0.3 * len(shown)), squeeze=False, height_ratios=heights
+        len(shown), 1, figsize=(min(0.42 * widest, PAGE), min(0.42 * sum(heights) + 0.3 * len(shown), TALLEST)), squeeze=False, height_ratios=heights
     )  # fmt: skip
     for axis, (title, rows) in zip(axes.flat, shown, strict=True):
         axis.set_axis_off()
