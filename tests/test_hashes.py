@@ -17,6 +17,7 @@ NAMED = ["dataset", "method", "variant", "seed"]
 @pytest.mark.parametrize("preset", COMMITTED)
 def test_the_committed_results_are_those_of_their_presets_cells(preset):
     rows = pd.read_csv(ROOT / "results" / preset / "rows.csv", usecols=[*NAMED, "cell"]).drop_duplicates()
+    rows = rows.dropna(subset=["cell"])  # not of a method that skips the data set
     assert len(rows) == len(rows[NAMED].drop_duplicates()) > 5
     chosen = resolve(PARAMS, preset)
     stale = {str(cell): cell.hash for *named, was in rows.itertuples(index=False) if (cell := make_cell(chosen, *named)).hash != was}  # fmt: skip
