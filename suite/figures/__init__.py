@@ -36,7 +36,7 @@ MAKERS: dict[str, Callable[[Preset, Path], Figure]] = {
         pictures.reconstructions, pictures.round_trips, pictures.samples, pictures.samples_detail, pictures.generation,
         pictures.time_varying, pictures.interpolation, pictures.traversal, pictures.flow, curves.progressive,
         curves.training_curves, distributions.tad, distributions.seeds, distributions.rate_distortion,
-        distributions.likelihood_auroc, latents.importance, latents.attention,
+        distributions.likelihood_auroc, latents.importance, pictures.attention,
     )
 }  # fmt: skip
 

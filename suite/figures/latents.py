@@ -1,4 +1,4 @@
-"""Figures of what single latents stand for: importances and traversals side by side, and what each token's readers see."""
+"""What single latents stand for: importances for factors, and traversals below them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +10,11 @@ from matplotlib.figure import Figure
 from metrics._labels import columns, varying
 from suite.config import Preset
 from suite.figures._files import Contender, Files
+from suite.figures.curves import headnote
+from suite.strips import pixels
 from suite.style import NORMAL, PAGE, SMALL, TALLEST, nothing, plt
 
 PANELS_PER_ROW = 3
-GAP = 1
-"""Pixels between images."""
-N_IMAGES = 4
-"""Example images of a picture of attention."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,9 @@ def panels_figure(panels: list[Panel]) -> Figure:
     n_columns = min(PANELS_PER_ROW, len(panels))
     n_rows = -(-len(panels) // n_columns)
     size = (PAGE / PANELS_PER_ROW * n_columns, min(3.3 * n_rows, TALLEST))
-    figure, axes = plt.subplots(2 * n_rows, n_columns, figsize=size, squeeze=False, height_ratios=[2.0, 1.2] * n_rows)
+    figure, axes = plt.subplots(
+        2 * n_rows, n_columns, figsize=size, squeeze=False, height_ratios=[2.4, 1.0] * n_rows, layout="constrained"
+    )
     for axis in axes.flat:
         axis.set_axis_off()
     for i, panel in enumerate(panels):
@@ -58,7 +58,6 @@ def panels_figure(panels: list[Panel]) -> Figure:
         _draw_importance(axes[2 * row, column], panel)
         if panel.traversed is not None:
             _draw_traversal(axes[2 * row + 1, column], panel)
-    figure.tight_layout()
     return figure
 
 
@@ -75,24 +74,13 @@ def _draw_importance(axis: Axes, panel: Panel) -> None:
 
 
 def _draw_traversal(axis: Axes, panel: Panel) -> None:
-    _draw_sheet(axis, panel.traversed)
-    height = panel.traversed.shape[3] + GAP
+    scale = max(1, 32 // panel.traversed.shape[-1])
+    strips = [pixels(frames, scale) for frames in panel.traversed]
+    axis.imshow(np.concatenate(strips), interpolation="nearest")
     main = main_factor(panel.importance)
     for i, dim in enumerate(panel.dims):
-        text = f"z[{dim}]\n{panel.factors[main[dim]]}"
-        axis.text(-1, (i + 0.5) * height, text, ha="right", va="center", fontsize=SMALL)
-
-
-def sheet(rows: np.ndarray) -> np.ndarray:
-    """Images (R, n, C, H, W) side by side, a row below the other, white between: (height, width, 3)."""
-    r, n, c, h, w = rows.shape
-    framed = np.ones((r, n, 3, h + GAP, w + GAP), np.float32)
-    framed[..., :h, :w] = np.broadcast_to(rows, (r, n, 3, h, w)) if c == 1 else rows
-    return framed.transpose(0, 3, 1, 4, 2).reshape(r * (h + GAP), n * (w + GAP), 3)[:-GAP, :-GAP]
-
-
-def _draw_sheet(axis: Axes, rows: np.ndarray) -> None:
-    axis.imshow(sheet(rows).clip(0, 1), interpolation="nearest")
+        text = f"z[{dim}] {panel.factors[main[dim]]}"
+        axis.text(-4, (i + 0.5) * len(strips[0]), text, ha="right", va="center", fontsize=SMALL)
 
 
 def importance_panels(preset: Preset, runs: Path) -> list[Panel]:
@@ -117,39 +105,10 @@ def importance_panels(preset: Preset, runs: Path) -> list[Panel]:
 def importance(preset: Preset, runs: Path) -> Figure:
     """Importances of latents for factors, and traversals of the latents that vary most, for every method."""
     panels = importance_panels(preset, runs)
-    return panels_figure(panels) if panels else nothing("no data set of this preset has factors")
-
-
-def attention_image(image: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The image, then it as each token's readers see it: brightness is the share of the token over its largest share
-    among positions. (C, H, W) and (d, H, W) to (d + 1, C, H, W) in [0, 1]."""
-    strength = shares / shares.max((1, 2), keepdims=True).clip(1e-12)
-    return np.concatenate((image[None], image[None] * strength[:, None]))
-
-
-def attention(preset: Preset, runs: Path) -> Figure:
-    """What positions read which token, on a few held-out images, for every method whose decoder reads tokens."""
-    files = Files(preset, runs)
-    shown: list[tuple[str, np.ndarray]] = []
-    for contender in files.contenders:
-        cell = files.shown(contender)
-        arrays = {} if cell is None else files.arrays(cell, ("x_test", "token_attention"))[0]
-        if "token_attention" in arrays:
-            pairs = zip(arrays["x_test"], arrays["token_attention"].astype(np.float32), strict=False)
-            rows = [attention_image(image, shares) for image, shares in list(pairs)[:N_IMAGES]]
-            shown.append((_title(contender), np.stack(rows)))
-    if not shown:
-        return nothing("no method of this preset has a decoder that reads tokens")
-    heights = [len(rows) for _, rows in shown]
-    widest = max(rows.shape[1] for _, rows in shown)
-    figure, axes = plt.subplots(
-        len(shown), 1, figsize=(min(0.42 * widest, PAGE), min(0.42 * sum(heights) + 0.3 * len(shown), TALLEST)), squeeze=False, height_ratios=heights
-    )  # fmt: skip
-    for axis, (title, rows) in zip(axes.flat, shown, strict=True):
-        axis.set_axis_off()
-        axis.set_title(f"{title}: image, then each token", fontsize=NORMAL, loc="left")
-        _draw_sheet(axis, rows)
-    figure.tight_layout()
+    if not panels:
+        return nothing("no data set of this preset has factors")
+    figure = panels_figure(panels)
+    headnote(figure, Files(preset, runs).missing("metrics"))
     return figure
 
 

@@ -33,6 +33,7 @@ WITHOUT_SUBCODE = {"round_trip": "z alone", "round_trip_permuted": "another's z"
 DETAIL = Layout(label=0, tile=128)
 GRID = Layout(label=0, images=8 * (TILE + GAP), columns=3)
 N_SAMPLES, N_DETAIL = 64, 5
+N_ATTENDED = 4
 
 
 def _first(images: np.ndarray) -> np.ndarray:
@@ -193,6 +194,25 @@ def traversal(preset: Preset, runs: Path) -> Figure:
 
     names = {"traversed": "", "traversed_dims": ""}
     return _page(preset, runs, names, rows, why=("traversed",))
+
+
+def attention_image(image: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The image, then it as each token's readers see it: brightness is the share of the token over its largest share
+    among positions. (C, H, W) and (d, H, W) to (d + 1, C, H, W) in [0, 1]."""
+    strength = shares / shares.max((1, 2), keepdims=True).clip(1e-12)
+    return np.concatenate((image[None], image[None] * strength[:, None]))
+
+
+def attention(preset: Preset, runs: Path) -> Figure:
+    """What positions read which token, on a few held-out images."""
+
+    def rows(arrays: Arrays) -> Rows:
+        pairs = zip(arrays["x_test"][:N_ATTENDED], arrays.get("token_attention", ()), strict=False)
+        shown = [attention_image(image, shares.astype(np.float32)) for image, shares in pairs]
+        return tuple(row for images in shown for row in wrapped("image, each token", images))
+
+    nobody = "no method of this preset has a decoder that reads tokens"
+    return _page(preset, runs, {"token_attention": ""}, rows, why=(), nobody=nobody)
 
 
 def flow(preset: Preset, runs: Path) -> Figure:

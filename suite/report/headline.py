@@ -2,46 +2,23 @@
 
 import pandas as pd
 
-from metrics import metrics
 from paramrel.data import dataset
 from paramrel.method import method
 from suite.statistics import Summary
-from suite.tables import DASH, FLOORS, arrow, label, measured, method_rows, show
+from suite.tables import label, measured, method_rows, show
+from suite.tables.by_data_set import by_data_set
 
-COLUMNS = (("auroc", 4), ("accuracy", 3), ("agreement", 3), ("permuted_ratio", 2), ("bits_per_dim", 3), ("dci", 3))
-"""Metrics of the headline and their digits; those that nothing has are left out."""
+COLUMNS = ("auroc", "accuracy", "agreement", "permuted_ratio", "bits_per_dim", "dci")
+"""Metrics of the headline; those that nothing has are left out."""
 IGNORED = 1.05
 """A decoder whose loss with another image's code is less than this times its loss with the image's own ignores it."""
 
 Key = tuple[str, str]
 
 
-def headline(rows: pd.DataFrame, data: str) -> pd.DataFrame:
-    """What codes tell and whether decoders use them: one line per method of a data set, chance levels last."""
-    mine = rows[rows.dataset == data]
-    digits = {name: n for name, n in COLUMNS if mine[mine.metric == name].value.notna().any()}
-    titles = {name: f"{metrics()[name].title} {arrow(metrics()[name].direction)}".strip() for name in digits}
-    lines = []
-    for key in method_rows(mine):
-        cells = {name: measured(rows, data, *key, name).summary for name in digits}
-        if any(cells.values()):
-            shown = {titles[name]: show(cells[name], digits[name]) for name in digits}
-            lines.append({"data set": dataset(data).title, "method": label(*key)} | shown)
-    for line in FLOORS:
-        levels = {name: _level(mine, name, line) for name in digits}
-        if any(level is not None for level in levels.values()):
-            shown = {
-                titles[name]: DASH if level is None else f"{level:.{digits[name]}f}" for name, level in levels.items()
-            }
-            lines.append({"data set": dataset(data).title, "method": line} | shown)
-    return pd.DataFrame(lines, columns=["data set", "method", *titles.values()])
-
-
-def _level(rows: pd.DataFrame, name: str, line: str) -> float | None:
-    """A metric's chance level on the rows' data set, or its value on shuffled labels."""
-    mine = rows[rows.metric == name]
-    levels = mine.chance.dropna() if line == "chance" else mine[mine.fold == "shuffled"].value.dropna()
-    return float(levels.iloc[0]) if len(levels) else None
+def headline(rows: pd.DataFrame, data: str) -> tuple[pd.DataFrame, list[str]]:
+    """What codes tell and whether decoders use them: one line per method of a data set, chance levels last, and notes."""
+    return by_data_set(rows[rows.dataset == data], COLUMNS)
 
 
 def sentences(rows: pd.DataFrame) -> list[str]:
@@ -106,11 +83,11 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
         )
     if agreement:
         best = max(agreement, key=lambda key: agreement[key].mean)
-        level = _level(rows[rows.dataset == data], "agreement", "chance")
+        levels = rows[(rows.dataset == data) & (rows.metric == "agreement")].chance.dropna()
         said.append(
             f"On {dataset(data).title}, images generated with a fixed code keep the source's labels most often for "
             f"{label(*best)}: class agreement {show(agreement[best], 3)}"
-            + ("." if level is None else f" (chance {level:.3f}).")
+            + ("." if levels.empty else f" (chance {levels.iloc[0]:.3f}).")
         )
     return said
 

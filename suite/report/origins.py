@@ -1,16 +1,13 @@
 """What stands behind each number of the page: lines of rows.csv, runs.csv or published.csv, which it shows on click."""
 
-import csv
-import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from suite.report.by_heading import ByHeading, Origin
+from suite.tables import Origin
+from suite.tables.published import published
 
-PUBLISHED = Path(__file__).resolve().parent.parent / "published.csv"
 FIRST_LINE = 2
 """Row i of a file stands on line i + 2."""
 
@@ -20,16 +17,14 @@ class Origins:
 
     def __init__(self, rows: pd.DataFrame, runs: pd.DataFrame | None) -> None:
         self.groups: list[dict[str, Any]] = []
-        self._numbers: dict[Any, int] = {}
-        self._by_heading = ByHeading(rows)
-        self._rows = rows
-        self._files = {"rows.csv": rows, "runs.csv": runs}
+        self._numbers: dict[Origin, int] = {}
+        self._files = {"rows.csv": rows, "runs.csv": runs, "published.csv": published()}
         self._folds = dict(list(rows[rows.fold.str.isdigit()].groupby(["cell", "metric"])))
 
-    def of(self, text: str, line: pd.Series, heading: str) -> int | None:
-        """Number of the group behind one cell of a table; None where it holds no number, or nothing stands behind it."""
-        origin = getattr(text, "origin", None) or self._by_heading.of(line, heading)
-        if not re.search(r"\d", text) or origin is None:
+    def of(self, text: str) -> int | None:
+        """Number of the group behind one cell of a table; None where it holds no number."""
+        origin = getattr(text, "origin", None)
+        if origin is None:
             return None
         if origin not in self._numbers:
             self._numbers[origin] = len(self.groups)
@@ -47,9 +42,6 @@ class Origins:
         return found
 
     def _line(self, file: str, line: int) -> dict[str, Any]:
-        if file == "published.csv":
-            with PUBLISHED.open(newline="") as opened:
-                return next(row for i, row in enumerate(csv.DictReader(opened)) if i + FIRST_LINE == line)
         row = self._files[file].loc[line - FIRST_LINE]
         said = {str(key): _plain(value) for key, value in row.items()}
         if file == "rows.csv" and row.fold == "mean" and (row.cell, row.metric) in self._folds:
@@ -67,6 +59,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value
     return None if pd.isna(value) else value.item() if hasattr(value, "item") else value
-
-
-__all__ = ["Origin", "Origins"]

@@ -2,7 +2,6 @@
 
 import json
 import re
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from metrics import metrics
 from paramrel.data import dataset
 from paramrel.errors import UserError
 from paramrel.files import write_text
+from suite.captions import CAPTIONS
 from suite.cells import Cell, cells, explored, run_dir, skipped
 from suite.config import Preset
 from suite.report.explorer import explorer
@@ -21,15 +21,12 @@ from suite.report.headline import headline, sentences
 from suite.report.missing import dashes, missing_cells
 from suite.report.origins import Origins
 from suite.report.pictures import QUALITIES, Quality, figure
-from suite.results import FIGURE_NAMES
 from suite.rows import ROW_COLUMNS, read_rows, read_runs
-from suite.tables import FLOORS, TABLES
+from suite.tables import FLOORS, KEYS, TABLES, make
 
 HERE = Path(__file__).parent
 MAX_BYTES = 9_500_000
 """Pictures get smaller until the page is."""
-HEADS = ("data set", "metric", "setting", "method", "against")
-"""Columns that say what a line is of."""
 
 
 def write_report(
@@ -50,7 +47,7 @@ def write_report(
     context: dict[str, Any] = {
         "preset": name,
         "sentences": sentences(rows),
-        "headlines": [_table("", dataset(data).title, headline(rows, data), [], origins) for data in rows.dataset.unique()],
+        "headlines": [_table("", dataset(data).title, *headline(rows, data), origins) for data in rows.dataset.unique()],
         "cost": tables.pop("cost", None),
         "tables": list(tables.values()),
         "missing": missing_cells(wanted, rows, config, name, runs, state),
@@ -85,7 +82,7 @@ def _render(
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False, "separators": (",", ":")}
     return environment.get_template("page.html").render(
         context
-        | {"figures": [_figure(name, drawn, quality) for name in FIGURE_NAMES], "not_explored": reasons}
+        | {"figures": [_figure(name, drawn, quality) for name in CAPTIONS], "not_explored": reasons}
         | {"explored": shown, "style": _own("page.css"), "script": _own("page.js")}
     )
 
@@ -104,12 +101,9 @@ def _marked(text: str) -> Markup:
 
 
 def _made(name: str, rows: pd.DataFrame, runs: pd.DataFrame | None, origins: Origins) -> dict[str, Any]:
-    """One of ``TABLES``; some makers also take the runs."""
-    caption, make = TABLES[name][:2]
-    if rows.empty:
-        return _table(name, caption, pd.DataFrame(), [], origins)
-    more = {"runs": runs} if "runs" in signature(make).parameters else {}
-    return _table(name, caption, *make(rows, **more), origins)
+    """One of ``TABLES``."""
+    frame, notes = (pd.DataFrame(), []) if rows.empty else make(name, rows, runs)
+    return _table(name, TABLES[name][0], frame, notes, origins)
 
 
 def _table(name: str, caption: str, frame: pd.DataFrame, notes: list[str], origins: Origins) -> dict[str, Any]:
@@ -122,26 +116,21 @@ def _table(name: str, caption: str, frame: pd.DataFrame, notes: list[str], origi
         shown.remove("data set")
         caption = f"{caption}: {frame['data set'].iloc[0]}" if name else caption
     lines = [
-        {"cells": [(line[heading], None if heading in HEADS else origins.of(line[heading], line, heading), heading in HEADS) for heading in shown],
+        {"cells": [(line[heading], origins.of(line[heading]), heading in KEYS) for heading in shown],
          "floor": line.get("method") in FLOORS}
         for _, line in frame.iterrows()
     ]  # fmt: skip
-    headings = [(heading, heading in HEADS) for heading in shown]
+    headings = [(heading, heading in KEYS) for heading in shown]
     return {"name": name, "caption": caption, "headings": headings, "lines": lines, "notes": notes}
 
 
 def _figure(name: str, drawn: Path, quality: Quality) -> dict[str, Any]:
     """A figure with its caption and what it shows in words; without a picture where none was drawn."""
-    from suite.figures import FIGURES
-
-    entry, path = FIGURES.get(name), drawn / f"{name}.png"
-    words = f"Figure {name.replace('_', ' ')}"
-    caption = getattr(entry, "caption", None) or (getattr(entry, "__doc__", None) or words).strip()
-    alt = getattr(entry, "alt", None) or caption
+    path = drawn / f"{name}.png"
     return {
         "name": name,
-        "caption": caption,
-        "alt": alt,
+        "caption": CAPTIONS[name].text,
+        "alt": CAPTIONS[name].alt,
         "picture": figure(path, quality) if path.exists() else None,
         "path": str(path),
     }
