@@ -139,11 +139,15 @@ def snakemake(project: Path, *arguments: str, timeout: int = 1800, **env: str) -
 
 
 def start(project: Path, *command: str, **env: str) -> subprocess.Popen:
-    """Start a command in a project, in a process group of its own, with its output in ``project``/out.log."""
+    """Start a command in a project, in a process group of its own, with its output in ``project``/out.log.
+
+    Ctrl-C reaches it even where these tests run in the background, whose children ignore it.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         command, cwd=project, env=os.environ | {"PATH": path, "PYTHONPATH": str(project)} | env,
         stdout=(project / "out.log").open("a"), stderr=subprocess.STDOUT, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
