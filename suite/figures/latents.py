@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -64,13 +65,13 @@ def panels_figure(panels: list[Panel]) -> Figure:
 def _draw_importance(axis: Axes, panel: Panel) -> None:
     order = reading_order(panel.importance)
     axis.set_axis_on()
-    axis.imshow(panel.importance[order], cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    axis.set_title(panel.title, fontsize=NORMAL)
-    axis.set_xticks(range(len(panel.factors)), panel.factors, rotation=60, ha="right", fontsize=SMALL)
-    axis.set_yticks(
-        range(len(order)), [f"z[{j}]" for j in order] if len(order) <= 20 else [""] * len(order), fontsize=SMALL
+    latents = [f"z[{j}]" for j in order] if len(order) <= 20 else False
+    seaborn.heatmap(
+        panel.importance[order], ax=axis, cmap="Greys", vmin=0, vmax=1, cbar=False, yticklabels=latents, rasterized=True
     )
-    axis.tick_params(length=0)
+    axis.set_title(panel.title, fontsize=NORMAL)
+    axis.tick_params(length=0, labelrotation=0)
+    axis.set_xticks(np.arange(len(panel.factors)) + 0.5, panel.factors, rotation=60, ha="right", fontsize=SMALL)
 
 
 def _draw_traversal(axis: Axes, panel: Panel) -> None:
