@@ -46,7 +46,11 @@ def measure(preset: str, cores: int, folder: Path) -> None:
     command = ["snakemake", "--cores", str(cores), "--quiet", "all", "--config", f"preset={preset}"]
     started = time.monotonic()
     subprocess.run(command, cwd=folder, env=environment, check=True)
-    wall = time.monotonic() - started
+    show(f"preset {preset}", cores, time.monotonic() - started, folder)
+
+
+def show(name: str, cores: int, wall: float, folder: Path) -> None:
+    """Print what the jobs recorded in a project that was made from nothing in ``wall`` seconds."""
     stages = [
         (path.relative_to(folder / "logs/benchmark").parts[0], float(pd.read_csv(path, sep="\t")["s"].iloc[0]))
         for path in (folder / "logs/benchmark").rglob("*.tsv")
@@ -57,7 +61,7 @@ def measure(preset: str, cores: int, folder: Path) -> None:
     table["start_s"] = [seconds_to_start(IMPORTS[stage]) for stage in table.index]
     work, starts = table.total_s.sum(), (table.jobs * table.start_s).sum()
     print(table.round(1).to_markdown())
-    print(f"preset {preset}, {cores} cores: wall {wall:.0f} s, jobs {work:.0f} s, of which starts {starts:.0f} s")
+    print(f"{name}, {cores} cores: wall {wall:.0f} s, jobs {work:.0f} s, of which starts {starts:.0f} s")
     print(f"idle: {1 - work / (cores * wall):.1%}; with starts: {1 - (work - starts) / (cores * wall):.1%}")
 
 

@@ -4,12 +4,14 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from suite.config import load, resolve
 from suite.rows import read_rows
 from suite.tables import label, measured, show
 from tests.conftest import ROOT
@@ -99,15 +101,36 @@ HEADLINE = (
 )  # fmt: skip
 
 
+COLUMNS = (("auroc", 4), ("accuracy", 3), ("agreement", 3), ("permuted_ratio", 2))
+
+
+def quoted(preset: str, dataset: str, keys: Iterable[tuple[str, str]], columns: Sequence[tuple[str, int]]) -> list[str]:
+    """Lines of a markdown table, from committed rows; the first column is left to the reader of the line."""
+    rows = read_rows(ROOT / "results" / preset / "rows.csv")
+    return [
+        "".join(f" {show(measured(rows, dataset, *key, m).summary, digits)} |" for m, digits in columns) for key in keys
+    ]
+
+
 def headline() -> list[str]:
     """The lines of the README's table, from the committed rows."""
-    rows = read_rows(QUICK5)
-    lines = []
-    for name, variant in HEADLINE:
-        columns = (("auroc", 4), ("accuracy", 3), ("agreement", 3), ("permuted_ratio", 2))
-        shown = [show(measured(rows, "digits_binarized", name, variant, m).summary, digits) for m, digits in columns]
-        lines.append(f"| {label(name, variant)} | {' | '.join(shown)} |")
-    return lines
+    lines = quoted("quick5", "digits_binarized", HEADLINE, COLUMNS)
+    return [f"| {label(*key)} |{line}" for key, line in zip(HEADLINE, lines, strict=True)]
+
+
+def variants(preset: str, dataset: str) -> list[str]:
+    """The lines of a table of docs/variants.md."""
+    names = resolve(load(ROOT / "params.yaml"), preset).per_method["paramrel_d"].variants
+    columns = (("agreement", 3), ("auroc", 4), ("accuracy", 3), ("bits_per_dim", 3), ("kl", 1), ("permuted_ratio", 2))
+    lines = quoted(preset, dataset, [("paramrel_d", name) for name in names], columns)
+    return [f"| `{name}` |{line}" for name, line in zip(names, lines, strict=True)]
+
+
+@pytest.mark.parametrize("which", [("search_digits", "digits_binarized"), ("search_mnist", "mnist_binarized")])
+def test_the_search_of_variants_shows_the_committed_numbers(which):
+    page = (ROOT / "docs/variants.md").read_text()
+    missing = [line for line in variants(*which) if line not in page]
+    assert not missing, "\n".join(missing)
 
 
 def test_the_readme_shows_the_committed_numbers():
