@@ -118,18 +118,31 @@ def headline() -> list[str]:
     return [f"| {label(*key)} |{line}" for key, line in zip(HEADLINE, lines, strict=True)]
 
 
-def variants(preset: str, dataset: str) -> list[str]:
-    """The lines of a table of docs/variants.md."""
-    names = resolve(load(ROOT / "params.yaml"), preset).per_method["paramrel_d"].variants
-    columns = (("agreement", 3), ("auroc", 4), ("accuracy", 3), ("bits_per_dim", 3), ("kl", 1), ("permuted_ratio", 2))
-    lines = quoted(preset, dataset, [("paramrel_d", name) for name in names], columns)
-    return [f"| `{name}` |{line}" for name, line in zip(names, lines, strict=True)]
+def by_variant(name: str, preset: str, dataset: str, columns: Sequence[tuple[str, int]]) -> list[str]:
+    """The lines of a table of a method's variants."""
+    names = resolve(load(ROOT / "params.yaml"), preset).per_method[name].variants
+    lines = quoted(preset, dataset, [(name, variant) for variant in names], columns)
+    return [f"| `{variant}` |{line}" for variant, line in zip(names, lines, strict=True)]
 
 
-@pytest.mark.parametrize("which", [("search_digits", "digits_binarized"), ("search_mnist", "mnist_binarized")])
-def test_the_search_of_variants_shows_the_committed_numbers(which):
-    page = (ROOT / "docs/variants.md").read_text()
-    missing = [line for line in variants(*which) if line not in page]
+SEARCH = (("agreement", 3), ("auroc", 4), ("accuracy", 3), ("bits_per_dim", 3), ("kl", 1), ("permuted_ratio", 2))
+MIXED = (
+    ("nats_continuous", 3), ("bits_categorical", 3), ("bits_per_dim", 3), ("auroc", 4), ("accuracy", 3), ("agreement", 3),
+    ("permuted_ratio", 2),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("page", "table"),
+    [
+        ("variants", ("paramrel_d", "search_digits", "digits_binarized", SEARCH)),
+        ("variants", ("paramrel_d", "search_mnist", "mnist_binarized", SEARCH)),
+        ("mixed_table", ("paramrel_mixed", "table", "breast_cancer_mixed", MIXED)),
+    ],
+)
+def test_pages_show_the_committed_numbers(page, table):
+    text = (ROOT / f"docs/{page}.md").read_text()
+    missing = [line for line in by_variant(*table) if line not in text]
     assert not missing, "\n".join(missing)
 
 
