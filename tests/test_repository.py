@@ -94,6 +94,17 @@ def test_five_seeds_tell_sound_from_broken(method, variant, metric, low, high):
     assert low <= mean(method, variant, metric) <= high
 
 
+def test_real_digits_are_as_the_embedded_ones():
+    """MNIST, preset small: the VAE is above PCA, and codes that look ahead are used."""
+    rows = read_rows(ROOT / "results/small/rows.csv")
+
+    def value(method: str, variant: str, metric: str) -> float:
+        return measured(rows, "mnist_binarized", method, variant, metric).summary.mean
+
+    assert value("vae", "default", "accuracy") > max(0.88, value("pca", "default", "accuracy"))
+    assert value("paramrel_d", "ahead", "agreement") >= 0.7 > 0.3 > value("paramrel_d", "self", "agreement")
+
+
 HEADLINE = (
     ("pca", "default"), ("ae", "default"), ("vae", "default"), ("beta_vae", "default"), ("info_vae", "default"),
     ("diffae", "default"), ("info_diffusion", "default"), ("paramrel_d", "self"), ("paramrel_d", "self_dropout"),
