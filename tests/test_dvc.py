@@ -150,4 +150,5 @@ def test_nothing_is_stale_and_nothing_is_done_twice(origin, tmp_path):
     change(clone, methods=["pca"])
     assert snakemake(clone).returncode == 0
     change(clone, methods=[*METHODS, "untrained"])
-    assert set(planned(clone)) == {"tables", "draw", "figure", "report_page", "all", "total"}
+    # drawn figures lie in a folder of their configuration, so those of before are copied
+    assert set(planned(clone)) == {"tables", "figure", "report_page", "all", "total"}
