@@ -1,5 +1,6 @@
 """Everything that needs a trained model, once: codes, reconstructions, generated images, losses, as plain arrays."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, Split, dataset
 from paramrel.errors import Unsupported, UserError
-from paramrel.files import write_atomically
+from paramrel.files import write_atomically, write_json
 from paramrel.latent_usage import derangement, swapped_losses
 from paramrel.method import Method
 from paramrel.rng import Rng
@@ -19,7 +20,7 @@ from paramrel.training import choose_device, make_cuda_deterministic
 from paramrel.uses import images_per_batch
 from suite.cells import Cell
 from suite.config import Evaluate
-from suite.names import codes_name
+from suite.names import codes_name, timing_name
 from suite.uses import TIMES, Context, showcase
 
 LOADED = 10_000
@@ -33,7 +34,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
-    """Write ``run``/codes-<hash>.npz from ``run``/model.safetensors.
+    """Write ``run``/codes-<hash>.npz from ``run``/model.safetensors, and beside it timing-<hash>.json.
 
     Arrays: z, z_std, z_sampled (N, d), y (N,) or (N, k) with y_names (k,), attributes (N, A) with attribute_names (A,)
     (not for classes) of the images that probes see; x_test, y_test (M, ...) and, where
@@ -42,13 +43,21 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous columns; probe_x, probe_y
     for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the method cannot make
     NAME, skipped/NAME is the reason. Only where the decoder reads tokens: token_attention (8, d, H, W) of the first
-    of x_test.
+    of x_test. The timing, which no two runs share, is apart from what must be the same: seconds per image of ``generated``,
+    None where there is none.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
     with torch.no_grad():
-        arrays = _codes(model, data, evaluate, rng) | _images(model, data, evaluate, rng)
+        images, seconds = _images(model, data, evaluate, rng)
+        arrays = _codes(model, data, evaluate, rng) | images
         arrays |= _uses(model, data, arrays, evaluate, rng) | _attention(model, arrays, rng.at("attention"))
+    timing = {
+        "sampling_seconds_per_image": seconds and round(seconds, 6),
+        "sampling_steps": evaluate.sampling_steps,
+        "device": device.type,
+    }
+    write_json(run / timing_name(evaluate), timing)
     path = run / codes_name(evaluate)
     write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
     return path
@@ -134,8 +143,8 @@ def _attention(model: Method, arrays: Arrays, rng: Rng) -> Arrays:
         return {}
 
 
-def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays:
-    """What the decoder makes of held-out images."""
+def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> tuple[Arrays, float | None]:
+    """What the decoder makes of held-out images, and the seconds per generated one."""
     x, labels = data.evaluation_images("test", drawn(data, "test", evaluate.n_images))
     probe_x, probe_y = data.evaluation_images("train", drawn(data, "train", evaluate.n_probe_images))
     arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x, "probe_y": probe_y}
@@ -152,12 +161,16 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Array
         "generated": lambda: generate(x, z, rng.at("generate")),
         "generated_permuted": lambda: generate(x, moved, rng.at("generate")),
     }
+    seconds: dict[str, float] = {}
     for name, make in makers.items():
+        started = time.perf_counter()
         try:
             arrays[name] = _small(make().float().cpu().numpy(), data)
         except Unsupported as reason:
             arrays |= _skipped(name, reason=str(reason))
-    return arrays | _losses(model, x, rng) | _likelihood(model, x, rng)
+        else:
+            seconds[name] = (time.perf_counter() - started) / len(x)
+    return arrays | _losses(model, x, rng) | _likelihood(model, x, rng), seconds.get("generated")
 
 
 def drawn(data: DataSet, split: Split, n: int) -> np.ndarray:

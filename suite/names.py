@@ -4,7 +4,7 @@ from metrics import metrics, options_of
 from suite.config import Evaluate
 from suite.hashing import short_hash
 
-ENCODE_VERSION = 5
+ENCODE_VERSION = 6
 """Raise it when the same weights would give other arrays."""
 
 EXPLORER_VERSION = 1
@@ -15,6 +15,11 @@ def codes_name(evaluate: Evaluate) -> str:
     """File of what ``paramrel encode`` writes."""
     what = [ENCODE_VERSION, evaluate.n_images, evaluate.n_probe_images, evaluate.n_codes, evaluate.sampling_steps]
     return f"codes-{short_hash(what)}.npz"
+
+
+def timing_name(evaluate: Evaluate) -> str:
+    """File in which ``paramrel encode`` writes how long it took to sample."""
+    return codes_name(evaluate).replace("codes-", "timing-").replace(".npz", ".json")
 
 
 def explorer_name(evaluate: Evaluate) -> str:

@@ -44,6 +44,8 @@ class Plan:
     """Every cell by its path."""
     codes: str
     """Name of a cell's file of codes."""
+    timing: str
+    """Name of a cell's file of how long sampling took."""
     metrics: str
     """Name of a cell's file of metrics."""
     control: str
@@ -106,7 +108,7 @@ class Plan:
         from paramrel.data import dataset
         from paramrel.method import method
         from suite.cells import cells, controls, explored  # missing data are an error now, not in an hour
-        from suite.names import codes_name, control_name, explorer_name, metrics_name
+        from suite.names import codes_name, control_name, explorer_name, metrics_name, timing_name
 
         wanted = cells(preset)
         planned = {
@@ -120,6 +122,7 @@ class Plan:
             name=name,
             cells=planned,
             codes=codes_name(preset.evaluate),
+            timing=timing_name(preset.evaluate),
             metrics=metrics_name(preset.evaluate),
             control=control_name(preset.evaluate),
             controlled=[cell.path for cell in controls(preset)],

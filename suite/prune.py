@@ -6,9 +6,9 @@ from pathlib import Path
 from paramrel.errors import UserError
 from suite.cells import cells
 from suite.config import Params, resolve
-from suite.names import codes_name, control_name, explorer_name, metrics_name
+from suite.names import codes_name, control_name, explorer_name, metrics_name, timing_name
 
-EVALUATED = ("codes-*.npz", "metrics-*.json", "control-*.json", "explorer-*.npz")
+EVALUATED = ("codes-*.npz", "timing-*.json", "metrics-*.json", "control-*.json", "explorer-*.npz")
 
 
 def stale(params: Params, origin: str, runs: Path, state: Path) -> list[Path]:
@@ -43,7 +43,8 @@ def _wanted(params: Params, origin: str) -> tuple[dict[str, set[str]], set[str]]
         except UserError:
             unknown |= set(preset.datasets)
             continue
-        evaluated = {name(preset.evaluate) for name in (codes_name, metrics_name, control_name, explorer_name)}
+        names = (codes_name, timing_name, metrics_name, control_name, explorer_name)
+        evaluated = {name(preset.evaluate) for name in names}
         for cell in chosen:
             wanted.setdefault(cell.path, set()).update(evaluated)
     return wanted, unknown

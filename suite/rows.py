@@ -17,7 +17,7 @@ from paramrel.method import methods
 from paramrel.settings import Frozen
 from suite.cells import Cell, cells, controls, run_dir, skipped
 from suite.config import Preset
-from suite.names import codes_name, control_name, metric_names, metrics_name
+from suite.names import codes_name, control_name, metric_names, metrics_name, timing_name
 from suite.provenance import parameters_by_part
 
 
@@ -78,8 +78,8 @@ KEY = ("dataset", "method", "variant", "seed", "metric", "fold")
 
 RUN_COLUMNS = (
     "dataset", "method", "variant", "seed", "cell", "parameters", "parameters_encoder", "parameters_decoder", "seconds",
-    "peak_memory_mib", "peak_gpu_memory_mib", "steps", "batch_size", "epochs", "learning_rate", "channels", "multipliers",
-    "latent_dim", "settings", "commit", "dirty", "lock_sha256", "processor", "capability", "threads", "device", "python",
+    "peak_memory_mib", "peak_gpu_memory_mib", "sampling_seconds_per_image", "steps", "batch_size", "epochs", "learning_rate",
+    "channels", "multipliers", "latent_dim", "settings", "commit", "dirty", "lock_sha256", "processor", "capability", "threads", "device", "python",
     "torch", "numpy", "scikit-learn",
 )  # fmt: skip
 """Columns of runs.csv, one line per cell. Steps to learning_rate are empty for what is not trained; ``epochs`` are passes
@@ -97,7 +97,9 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
         run = run_dir(runs, cell)
         reason = _unfinished(run, preset) if partial else None
         if (run / "run.json").exists() or not partial:
-            provenance.append(_flat_run(cell, _read(run / "run.json", cell)))
+            timing = run / timing_name(preset.evaluate)
+            sampling = _read(timing, cell) if timing.exists() else {}
+            provenance.append(_flat_run(cell, _read(run / "run.json", cell) | sampling))
         if reason is not None:
             rows += _nothing(preset, cell.dataset, cell.method, cell.variant, cell.seed, cell.hash, reason)
             continue
@@ -176,7 +178,7 @@ def _flat_run(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
         "parameters_decoder": parts.get("decoder"),
         "seconds": record["seconds"],
         "peak_memory_mib": record["peak_memory_mib"],
-        "peak_gpu_memory_mib": record.get("peak_gpu_memory_mib"),
+        **{key: record.get(key) for key in ("peak_gpu_memory_mib", "sampling_seconds_per_image")},
         **{key: train.get(key) for key in ("steps", "batch_size", "learning_rate")},
         "epochs": f"{images / dataset(cell.dataset).size('train'):.3g}" if images else None,
         "channels": resolved["network"]["channels"],

@@ -159,6 +159,13 @@ class TestEveryFlow:
             assert torch.isin(drawn, torch.tensor(flow.centres)).all()
             assert flow.to_images(flow.mode(output)) == drawn.flatten().mode().values
 
+    def test_at_the_end_a_sure_theta_outweighs_a_doubting_network(self, flow):
+        x, one = flow.to_flow(images(flow, 500)), times(500, 1.0)
+        state = flow.mean_state(x, one)
+        output = flow.output(network(flow, 500), state, one)
+        assert torch.equal(flow.read(state, output), x if isinstance(flow, DiscreteFlow) else flow.mode(output))
+        assert torch.equal(flow.read(flow.prior(tuple(x.shape)), output), flow.mode(output))
+
     def test_the_reconstruction_term_is_a_distribution_over_the_values(self, flow):
         values = torch.tensor(flow.centres).reshape(-1, 1, 1, 1)
         u = times(len(values), 1.0)

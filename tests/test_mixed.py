@@ -99,6 +99,7 @@ def test_it_is_its_parts_side_by_side():
         ),
         (FLOW.expectation(output), [p.flow.expectation(o) for p, o in zip(PARTS, outputs)]),
         (FLOW.mode(output), [p.flow.mode(o).float() for p, o in zip(PARTS, outputs)]),
+        (FLOW.read(state, output), [p.flow.read(s, o).float() for p, s, o in zip(PARTS, states, outputs)]),
         (FLOW.draw(output, RNG), [p.flow.draw(o, RNG.at(i)).float() for i, (p, o) in enumerate(zip(PARTS, outputs))]),
     ):
         assert torch.equal(ours, joined(theirs))

@@ -1,5 +1,6 @@
 """What the workflow builds its graph from."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from suite.config import load, resolve
 from suite.encode import encode
 from suite.evaluate import evaluate_to, read_codes
 from suite.figures import FIGURES, save
-from suite.names import metric_names
+from suite.names import metric_names, timing_name
 from suite.plan import Plan, write_stamp
 from suite.prune import remove, stale
 from suite.results import FIGURE_NAMES
@@ -76,6 +77,7 @@ def test_only_what_no_preset_wants_is_stale(here):
     kept, gone = next(iter(plan.cells)), "digits_binarized/vae-default/seed0-0123456789"
     for path in (
         f"runs/{kept}/{plan.codes}",
+        f"runs/{kept}/{plan.timing}",
         f"runs/{kept}/run.json",
         f"runs/{kept}/codes-old.npz",
         f"runs/{gone}/run.json",
@@ -151,6 +153,8 @@ def test_rendered_shapes_give_factors_and_attributes_to_metrics(here):
     assert list(plan.cells) == [cell.path]
     train(cell.dataset, cell.method, cell.variant, cell.seed)
     codes = encode(cell, chosen.evaluate, chosen.runtime, here / "runs" / cell.path)
+    timing = json.loads((codes.parent / timing_name(chosen.evaluate)).read_text())
+    assert timing == {"sampling_seconds_per_image": None, "sampling_steps": 3, "device": "cpu"}  # PCA does not sample
     arrays = np.load(codes)
     assert arrays["z"].shape == (1500, 8) and arrays["y"].shape == (1500, 6)
     assert arrays["y_names"].tolist()[3:] == ["scale", "shape", "orientation"]

@@ -246,6 +246,10 @@ def test_sizes_settings_and_cost_stand_beside_the_paper():
     assert cost.loc["InfoDiffusion", "training, s ↓"] == "66.7 ± 71.7 (3)"
     assert cost.loc["InfoDiffusion", "images/s ↑"].startswith("1493 ±")
     assert cost.loc["InfoDiffusion", "parameters, M"] == "0.85"
+    assert cost.loc["InfoDiffusion", "sampling, ms per image ↓"] == "– a"  # an older runs.csv has no such column
+    runs.loc[runs.method == "info_diffusion", "sampling_seconds_per_image"] = "0.0025"
+    cost = lines(make("cost", rows, runs)[0])
+    assert cost.loc["InfoDiffusion", "sampling, ms per image ↓"].startswith("2.50 ±")
 
 
 def test_ablations_show_the_settings_in_which_variants_differ():

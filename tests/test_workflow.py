@@ -87,6 +87,8 @@ def test_the_whole_graph(project, tmp_path):
                  record["lock_sha256"][:12], f"cost: {record['seconds']} s, {record['peak_memory_mib']} MiB"):  # fmt: skip
         assert fact in chain, f"{fact} is not in\n{chain}"
     assert "BUT" not in chain and "NOTHING" not in chain
+    timing = json.loads(next(project.glob("runs/*/vae-default/*/timing-*.json")).read_text())
+    assert f"sampling_seconds_per_image {timing['sampling_seconds_per_image']}" in paramrel(project, "trace", "cost", "VAE", "sampling")  # fmt: skip
     codes = next(project.glob("runs/*/vae-default/*/codes-*.npz"))
     kept = codes.read_bytes()
     codes.write_bytes(b"other codes")

@@ -107,6 +107,10 @@ class Flow(ABC):
     def mode(self, output: Output) -> Tensor:
         """Most likely x of the output distribution."""
 
+    def read(self, state: Tensor, output: Output) -> Tensor:
+        """x at the end of a deterministic way: the mode of p_O, with theta_1's own evidence if p_O may lack it."""
+        return self.mode(output)
+
     @abstractmethod
     def draw(self, output: Output, rng: Rng) -> Tensor:
         """Draw x ~ p_O."""

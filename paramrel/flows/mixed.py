@@ -110,6 +110,10 @@ class MixedFlow(Flow):
     def mode(self, output: tuple[Output, ...]) -> Tensor:
         return self._join([part.flow.mode(own).float() for part, own in zip(self.parts, output, strict=True)])
 
+    def read(self, state: Tensor, output: tuple[Output, ...]) -> Tensor:
+        pairs = zip(self._with_states(state), output, strict=True)
+        return self._join([part.flow.read(own, out).float() for (part, own), out in pairs])
+
     def draw(self, output: tuple[Output, ...], rng: Rng) -> Tensor:
         pairs = enumerate(zip(self.parts, output, strict=True))
         return self._join([part.flow.draw(own, rng.at(i)).float() for i, (part, own) in pairs])

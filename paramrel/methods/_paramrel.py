@@ -20,8 +20,8 @@ from paramrel.settings import Frozen, Network
 from paramrel.times import ddpm_times
 
 ZMode = Literal["once", "per_step", "self"]
-INVERSION = 2
-"""Fixed-point iterations per step of ``invert``: each divides the error by 2.5 (steps of kappa by 40 %) or more."""
+INVERSION = 4
+"""Fixed-point iterations per step of ``invert`` (docs/round_trip.md)."""
 REDRAWS = 20
 """Most draws of ``start_of_inversion`` for one pixel."""
 POINT_STD = 0.1
@@ -167,7 +167,7 @@ class ParamRel(Method):
     def start_of_inversion(self, x: Tensor, z: Tensor, rng: Rng) -> Tensor:
         """v at u = 1: the noise-free one of x plus N(0, I), what the ODE carries to N(0, I) at u = 0.
 
-        Noise from which the decoder reads another value than the pixel has is drawn again, so that the round trip
+        Noise from which another value would be read than the pixel has is drawn again, so that the round trip
         returns x. Without noise the subcode of quantised data is not Gaussian. Where a flow does not tell the
         values apart (``Flow.resolves``) nothing is drawn again.
         """
@@ -183,14 +183,15 @@ class ParamRel(Method):
         return v
 
     def render(self, z: Tensor, subcode: Tensor, n_steps: int) -> Tensor:
-        """The ODE forwards (Heun), then the mode of p_O at u = 1, moved to the nearest of the data's values."""
+        """The ODE forwards (Heun), then what is read at u = 1, moved to the nearest of the data's values."""
         v = integrate(self.flow, self._output, subcode, z, 0.0, 1.0, n_steps)
         return self.flow.to_images(self._read(v, z))
 
     def _read(self, v: Tensor, z: Tensor) -> Tensor:
-        """What the decoder makes of v at u = 1, in the flow's values."""
+        """What v at u = 1 and the decoder make of each pixel, in the flow's values (``Flow.read``)."""
         one = torch.ones(len(z), device=z.device)
-        return self.flow.quantise(self.flow.mode(self._output(self.flow.from_v(v, one), one, z)))
+        theta, u = self._visible(self.flow.from_v(v, one), one)
+        return self.flow.quantise(self.flow.read(theta, self._output(theta, u, z)))
 
     def paths(self, x: Tensor, n_steps: int, rng: Rng) -> Tensor:
         """By n_steps Bayesian updates with sender samples of x."""
@@ -321,9 +322,14 @@ class ParamRel(Method):
 
     def _output(self, theta: Tensor, u: Tensor, z: Tensor) -> Output:
         """p_O(. | theta, u, z)."""
-        if self.config.theta_dropout == 1:  # no flow: what is never seen in training is not seen after it
-            theta, u = self._prior(len(z), z.device), torch.zeros_like(u)
+        theta, u = self._visible(theta, u)
         return self.flow.output(self.decoder(self.flow.decoder_input(theta, u), u, z), theta, u)
+
+    def _visible(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """theta and u; the prior and 0 where there is no flow: what is never seen in training is not seen after it."""
+        if self.config.theta_dropout == 1:
+            return self._prior(len(u), u.device), torch.zeros_like(u)
+        return theta, u
 
     def _flow_loss(self, x: Tensor, u: Tensor, output: Output, hidden: Tensor | None = None) -> Tensor:
         """Nats per image, (N,)."""

@@ -81,31 +81,35 @@ def cost_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tuple[pd
     """What a training costs. Seconds and memory are not the same in any two runs. Returns the table and its notes."""
     lines, reasons = [], Reasons()
     runs = NONE if runs is None else runs
+    timed = _numbers(runs, "sampling_seconds_per_image").notna().any() if len(runs) else False
     for data in runs.dataset.unique():
         for key in _keys(runs[runs.dataset == data]):
             mine = runs[(runs.dataset == data) & (runs.method == key[0]) & (runs.variant == key[1])]
             seconds, steps, batch = (_numbers(mine, column) for column in ("seconds", "steps", "batch_size"))
+            sampling = 1000 * _numbers(mine, "sampling_seconds_per_image")
             untrained = None if method(key[0]).trained else "not trained by steps"
+            no_samples = "it makes no images of codes" if sampling.isna().all() and timed else None
             lines.append({
                 "data set": dataset(data).title,
                 "method": label(*key),
                 "parameters, M": _size(mine, "parameters", 1, "in 10^6", reasons, OLDER),
                 "training, s ↓": _of_runs(seconds, mine, "seconds", 1, reasons),
                 "images/s ↑": _of_runs(steps * batch / seconds, mine, "seconds", 0, reasons, untrained, "steps x batch_size / seconds: "),
+                "sampling, ms per image ↓": _of_runs(sampling, mine, "sampling_seconds_per_image", 2, reasons, no_samples, "1,000 x: "),
                 "peak memory, MiB ↓": _of_runs(_numbers(mine, "peak_memory_mib"), mine, "peak_memory_mib", 0, reasons),
                 "peak GPU memory, MiB ↓": _of_runs(_numbers(mine, "peak_gpu_memory_mib"), mine, "peak_gpu_memory_mib", 0, reasons, "no GPU" if set(mine.device) == {"cpu"} else None),
                 "device": Shown(", ".join(mine.device.unique())),
             })  # fmt: skip
     columns = (
-        "data set", "method", "parameters, M", "training, s ↓", "images/s ↑", "peak memory, MiB ↓", "peak GPU memory, MiB ↓",
-        "device",
+        "data set", "method", "parameters, M", "training, s ↓", "images/s ↑", "sampling, ms per image ↓", "peak memory, MiB ↓",
+        "peak GPU memory, MiB ↓", "device",
     )  # fmt: skip
     notes = [
         *reasons.notes,
         "Mean over seeds ± half width of the 95 % t-interval (number of seeds). Seconds are wall-clock, of trainings that "
         "shared the machine with others: compare orders of magnitude. Peak memory: of the whole training process, Python "
         "and torch included. No two runs give the same numbers, so this table is no part of what must be reproduced. "
-        "Sampling time is not recorded.",
+        "Sampling: images from given codes in the preset's sampling_steps, one step for autoencoders.",
     ]
     return frame_of(lines, columns), notes if lines else [f"No line: {NO_RUNS}."]
 

@@ -6,6 +6,7 @@ rule encode:
         of_cell("model.safetensors"),
     output:
         f"{RUNS}/{{cell}}/{PLAN.codes}",
+        f"{RUNS}/{{cell}}/{PLAN.timing}",
     log:
         "logs/encode/{cell}.log",
     benchmark:

@@ -8,6 +8,7 @@ rule tables:
         of_every_cell(PLAN.metrics),
         ancient(PLAN.controls()),
         of_every_cell("run.json"),
+        of_every_cell(PLAN.timing),
         of_every_cell("metrics.jsonl"),
     output:
         report(
