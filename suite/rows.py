@@ -79,8 +79,8 @@ KEY = ("dataset", "method", "variant", "seed", "metric", "fold")
 RUN_COLUMNS = (
     "dataset", "method", "variant", "seed", "cell", "parameters", "parameters_encoder", "parameters_decoder", "seconds",
     "peak_memory_mib", "peak_gpu_memory_mib", "sampling_seconds_per_image", "steps", "batch_size", "epochs", "learning_rate",
-    "channels", "multipliers", "latent_dim", "settings", "commit", "dirty", "lock_sha256", "processor", "capability", "threads", "device", "python",
-    "torch", "numpy", "scikit-learn",
+    "channels", "multipliers", "latent_dim", "settings", "commit", "dirty", "lock_sha256", "processor", "capability",
+    "threads", "device", "python", "torch", "numpy", "scikit-learn",
 )  # fmt: skip
 """Columns of runs.csv, one line per cell. Steps to learning_rate are empty for what is not trained; ``epochs`` are passes
 over the training images; ``settings`` are the method's own, as JSON."""
