@@ -1,4 +1,4 @@
-"""Progressive codes z_s along the flow: AUROC, accuracy and DCI as curves over flow time s."""
+"""Progressive codes z_s along the flow: AUROC, accuracy, DCI and TAD as curves over flow time s."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from metrics._base import Arrays, Metric, Value
 from metrics.accuracy import Accuracy
 from metrics.auroc import Auroc
 from metrics.dci import Dci
+from metrics.tad import TotalAurocDifference
 
 
 class Progressive(Metric):
@@ -18,13 +19,14 @@ class Progressive(Metric):
     of: type[Metric]
     direction = "higher"
     range = (0.0, 1.0)
-    needs = ("progressive_z", "progressive_s", "y")
+    needs = ("progressive_z", "progressive_s")
     labels = ("y",)
     source = "arXiv 2405.15268 section 3 (the series {z_t}); as a curve: ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         metric = self.of(self.config)
-        at = [metric({"z": z, "y": arrays["y"]}, seed) for z in arrays["progressive_z"]]
+        labels = {name: array for name, array in arrays.items() if name in self.labels}
+        at = [metric({"z": z} | labels, seed) for z in arrays["progressive_z"]]
         values = [value.value for value in at]
         s = [float(time) for time in arrays["progressive_s"]]
         return Value(float(np.mean(values)), at[0].n, (), at[0].note, {"s": s, "curve": values})
@@ -63,3 +65,16 @@ class DciProgressive(Progressive):
     name = "dci_progressive"
     version = Dci.version
     title = "DCI (D) of z_s, mean over s"
+
+
+class TadProgressive(Progressive):
+    """TAD of z_s, mean over s."""
+
+    of = TotalAurocDifference
+    Config = TotalAurocDifference.Config
+    name = "tad_progressive"
+    family = "tad"
+    version = TotalAurocDifference.version
+    title = "TAD of z_s, mean over s"
+    range = TotalAurocDifference.range
+    labels = TotalAurocDifference.labels

@@ -28,6 +28,7 @@ USAGE = (
 LIKELIHOOD = ("bits_per_dim", "distortion", "rate", "nats_continuous", "bits_categorical")
 DISENTANGLEMENT = (
     "dci", "dci_completeness", "dci_informativeness", "factor_vae", "tad", "attrs", "mig", "modularity", "dci_progressive",
+    "tad_progressive",
 )  # fmt: skip
 IMAGES = (
     "mse", "psnr", "ssim", "bit_error", "notblur", "notblur_from_code", "round_trip", "round_trip_permuted",
