@@ -210,9 +210,9 @@ def test_tad_along_the_flow_takes_attributes_before_labels():
     base = arrays()
     base["progressive_z"][0] = np.random.default_rng(1).normal(size=base["z"].shape)
     attributes = np.stack((base["z"][:, 0] > 0, base["z"][:, 1] > 0.3), 1)
-    for given in ({"attributes": attributes}, {"y": attributes}):
-        curve = metric("tad_progressive")(base | given)
-        assert curve.extra["curve"] == [0, metric("tad")(base | given).value] and curve.value > 0
+    for labels in ({"attributes": attributes}, {"y": attributes}):
+        curve = metric("tad_progressive")(base | labels)
+        assert curve.extra["curve"] == [0, metric("tad")(base | labels).value] and curve.value > 0
 
 
 def test_constant_columns_are_left_out_with_a_note():
