@@ -120,6 +120,8 @@ def check_run(shown: str, origin, runs, places: int) -> None:
         if origin.how.startswith("steps x batch_size"):
             steps, batch = (column_of(runs, origin.lines, name) for name in ("steps", "batch_size"))
             numbers = [float(s) * float(b) / value for s, b, value in zip(steps, batch, numbers, strict=True)]
+        if origin.how.startswith("1,000 x"):
+            numbers = [1000 * number for number in numbers]
         assert_close(shown, mean_and_interval(numbers, places))
 
 
