@@ -1,5 +1,7 @@
 """Progressive codes z_s along the flow: AUROC, accuracy, DCI and TAD as curves over flow time s."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
@@ -16,12 +18,14 @@ class Progressive(Metric):
     (0, 1]. The value is the mean, never the best: choosing s by test labels would be a fit to them.
     """
 
-    of: type[Metric]
+    of: ClassVar[type[Metric]]
     direction = "higher"
-    range = (0.0, 1.0)
     needs = ("progressive_z", "progressive_s")
-    labels = ("y",)
     source = "arXiv 2405.15268 section 3 (the series {z_t}); as a curve: ours"
+
+    def __init_subclass__(cls) -> None:
+        cls.Config, cls.version, cls.range, cls.labels = cls.of.Config, cls.of.version, cls.of.range, cls.of.labels
+        cls.title = f"{cls.of.title} of z_s, mean over s"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         metric = self.of(self.config)
@@ -39,42 +43,28 @@ class AurocProgressive(Progressive):
     """AUROC of z_s, mean over s."""
 
     of = Auroc
-    Config = Auroc.Config
     name = "auroc_progressive"
     family = "probe"
-    version = Auroc.version
-    title = "AUROC of z_s, mean over s"
 
 
 class AccuracyProgressive(Progressive):
     """Accuracy of z_s, mean over s."""
 
     of = Accuracy
-    Config = Accuracy.Config
     name = "accuracy_progressive"
     family = "probe"
-    version = Accuracy.version
-    title = "accuracy of z_s, mean over s"
 
 
 class DciProgressive(Progressive):
     """D of z_s, mean over s. It has options of its own, since it costs as much as ``dci`` at every s."""
 
     of = Dci
-    Config = Dci.Config
     name = "dci_progressive"
-    version = Dci.version
-    title = "DCI (D) of z_s, mean over s"
 
 
 class TadProgressive(Progressive):
     """TAD of z_s, mean over s."""
 
     of = TotalAurocDifference
-    Config = TotalAurocDifference.Config
     name = "tad_progressive"
     family = "tad"
-    version = TotalAurocDifference.version
-    title = "TAD of z_s, mean over s"
-    range = TotalAurocDifference.range
-    labels = TotalAurocDifference.labels

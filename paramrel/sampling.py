@@ -41,8 +41,8 @@ def integrate(
     """Solve dv/dkappa = xhat(theta(v), u(kappa), z) from u = start to u = end with z held fixed; v (N, ...).
 
     ``n_steps`` steps of equal length in u. Forwards from 0 to 1 this makes data from a subcode, backwards it is
-    reverse sampling. With ``fixed_point`` > 0 every step is the exact inverse of the step in the other direction,
-    found by so many fixed-point iterations: a round trip returns its input to rounding, whatever ``n_steps``. Every
+    reverse sampling. With ``fixed_point`` > 0 every step inverts the step in the other direction by so many
+    fixed-point iterations: a round trip is as accurate as these are, whatever the error of the solver. Every
     second one goes half way only: where the flow is sharp an iteration turns an error e into -L e, and a half one into
     (1 - L) e/2, so that a pair converges up to L = 2 and not up to 1.
     """
