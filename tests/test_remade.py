@@ -18,8 +18,12 @@ from tests.graphs import OFFLINE, contents
 TOLERANCE = {"auroc": 0.01, "accuracy": 0.04, "agreement": 0.1}
 """Largest differences that another processor's rounding may make in one seed (README: measured, AVX2 and AVX-512)."""
 KIND = ["processor", "capability", "device", "threads", "torch", "numpy", "scikit-learn"]
-ONE_MACHINE = {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 20}
-"""Laid over the profile: a cluster on one machine answers at once."""
+ONE_MACHINE = {
+    "slurm-init-seconds-before-status-checks": 3,
+    "latency-wait": 20,
+    "set-resources": {rule: {"mem_mb": 1500} for rule in ("fit", "encode", "explore", "evaluate", "control")},
+}
+"""Laid over the profile: a cluster on one machine answers at once, and its nodes have 4 GB for two jobs of a group."""
 
 
 def machine(folder: Path) -> set[tuple[str, ...]]:
