@@ -36,14 +36,14 @@ IMPATIENT = {
 """Laid over the profile: a cluster on one machine answers at once, and two minutes are a short time limit."""
 
 
-def slurm_job_of(project: Path, variant: str, step: int) -> str | None:
-    """Slurm's number of the job that trains a variant of the slow toy, once it is past a step."""
-    for log in (project / "state/digits_binarized").glob(f"toy_slow-{variant}/seed0-*/metrics.jsonl"):
+def slow_training(project: Path, variants: str, step: int) -> tuple[str, str] | None:
+    """A variant of the slow toy that is in training past a step, and Slurm's number of its job."""
+    for log in (project / "state/digits_binarized").glob(f"toy_slow-[{variants}]/seed0-*/metrics.jsonl"):
         lines = log.read_text().splitlines()
         cell = log.parent.relative_to(project / "state")
         owner = holder(lock_path(project / "state", Path("runs") / cell / "run.json"))
         if owner and "slurm" in owner and lines and json.loads(lines[-1])["step"] >= step:
-            return owner["slurm"]
+            return cell.parts[1].removeprefix("toy_slow-"), owner["slurm"]
     return None
 
 
@@ -65,11 +65,12 @@ def test_the_graph_survives_a_kill_a_dead_node_and_a_time_limit(cluster, checkou
         checkout, "snakemake", "--profile", "slurm", "--profile", "impatient.yaml", "--verbose", **environment
     )  # fmt: skip
     try:
-        # 1. a job is killed outright
-        job = wait_for(lambda: slurm_job_of(checkout, "a", 3), 600, "a training on Slurm")
+        # 1. a job is killed outright: a or b, whichever Slurm comes to first
+        first, job = wait_for(lambda: slow_training(checkout, "ab", 3), 600, "a training on Slurm")
         slurm_cluster.slurm("scancel", "--signal=KILL", "--full", job)
-        # 2. a node loses its power in mid-job
-        job = wait_for(lambda: slurm_job_of(checkout, "b", 3), 600, "another training on Slurm")
+        # 2. a node loses its power in mid-job: the other's
+        other = "ab".replace(first, "")
+        _, job = wait_for(lambda: slow_training(checkout, other, 3), 600, "another training on Slurm")
         node = slurm_cluster.slurm("squeue", "-h", "-j", job, "-o", "%N").strip()
         slurm_cluster.kill_node(node)
         wait_for(
@@ -86,7 +87,9 @@ def test_the_graph_survives_a_kill_a_dead_node_and_a_time_limit(cluster, checkou
     assert contents(checkout / "results/tiny") == expected
     assert len(re.findall(r"has been submitted with SLURM jobid", said)) > 5
     failed = set(re.findall(r"SLURM-job '(\d+)' failed, SLURM status is", said))
-    assert len(failed) >= 2, f"the kill and the time limit must be noticed, not only {failed}"  # Slurm itself moves b
+    assert len(failed) >= 2, (
+        f"the kill and the time limit must be noticed, not only {failed}"
+    )  # Slurm itself moves the job of the dead node
 
     # trainings went on from their checkpoints (every second step, and at SIGTERM): they did not start anew
     for pause in ("1.0", "1.1", "2.5"):
