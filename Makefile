@@ -33,7 +33,7 @@ quickstart: setup
 test: setup
 	python -m pytest -n 2 --dist loadfile
 
-# Slow: the committed results remade from a clean copy; the whole graph twice, byte for byte.
+# Slow: real data, kills, DVC, round trips; the committed results remade under DVC; the whole graph twice, byte for byte.
 test-slow: setup
 	python -m pytest -m slow
 
