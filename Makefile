@@ -33,7 +33,7 @@ quickstart: setup
 test: setup
 	python -m pytest -n 2 --dist loadfile
 
-# Slow: real data, kills, DVC, round trips; the committed results remade under DVC; the whole graph twice, byte for byte.
+# Slow: real data, kills, DVC, round trips; the whole graph twice, byte for byte.
 test-slow: setup
 	python -m pytest -m slow
 
@@ -41,7 +41,8 @@ test-slow: setup
 test-slurm: setup
 	python -m pytest -m slurm -rs
 
-# The quick preset made again by `make quickstart` without a network, and on a real Slurm: half an hour on two cores.
+# The quick preset made again by `make quickstart` without a network, by `dvc repro`, and on a real Slurm: three quarters of
+# an hour on two cores, so not in CI.
 test-long: setup
 	python -m pytest -m long -rs
 

@@ -1,6 +1,6 @@
 """The committed results of the quick preset, made again from a clean copy: the same bytes on the same kind of machine.
 
-Under DVC by ``make test-slow``; by ``make quickstart`` (without a network) and on a real Slurm by ``make test-long``.
+By ``make quickstart`` (without a network), under DVC, and on a real Slurm: ``make test-long``.
 """
 
 import sys
@@ -51,15 +51,9 @@ def slurm(checkout: Path) -> tuple[str, ...]:
     return "snakemake", "--profile", "slurm", "--profile", "one-machine.yaml"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(
-    "way",
-    [
-        pytest.param(dvc, marks=pytest.mark.slow),
-        pytest.param(make, marks=pytest.mark.long),
-        pytest.param(slurm, marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.parametrize("way", [dvc, make, slurm])
 def test_the_quick_preset_is_made_again(checkout, tmp_path, way, request):
     if way is slurm:
         request.getfixturevalue("cluster")
