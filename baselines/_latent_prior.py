@@ -1,16 +1,15 @@
 """Latent DDIM (DiffAE, arXiv 2111.15640, section 4): a learned prior over codes, for unconditional samples."""
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines._diffusion import Diffusion
 from paramrel.networks import time_embedding
+from paramrel.points import Scatter
 from paramrel.rng import Rng
 
 
-class LatentPrior(nn.Module):
+class LatentPrior(Scatter):
     """A noise predictor on standardised codes (N, d) and its DDIM sampler.
 
     DiffAE trains it in a second stage on the finished codes. Here it learns beside the model, in the one training
@@ -22,7 +21,7 @@ class LatentPrior(nn.Module):
     N_BLOCKS = 3
 
     def __init__(self, dim: int, width: int) -> None:
-        super().__init__()
+        super().__init__(dim)
         self.dim, self.width = dim, width
         self.diffusion = Diffusion(1000, 0.008, 0.008)
         self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU())
@@ -32,8 +31,6 @@ class LatentPrior(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(self.N_BLOCKS))
         self.leave = nn.Linear(width, dim)
         self.leave.zero_init = True
-        self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("std", torch.ones(dim))
 
     def forward(self, z_t: Tensor, t: Tensor) -> Tensor:
         """eps predicted from z_t (N, d) and t (N,) in 1..T."""
@@ -52,17 +49,7 @@ class LatentPrior(nn.Module):
         eps = rng.normal("eps", tuple(z.shape))
         return (self(self.diffusion.diffuse(z, t, eps), t) - eps).square().mean()
 
-    def measure(self, z: Tensor) -> None:
-        """Take mean and standard deviation of the codes z (N, d)."""
-        self.mean.copy_(z.mean(0))
-        self.std.copy_(z.std(0, correction=0))
-
     def sample(self, n: int, rng: Rng, n_steps: int) -> Tensor:
         """n codes, (n, d)."""
         noise = rng.normal("latent", (n, self.dim))
-        return self.mean + self.std * self.diffusion.sample(self, noise, n_steps)
-
-
-def chunks(images: np.ndarray, size: int, device: torch.device) -> list[Tensor]:
-    """Images as methods take them, at most ``size`` at a time."""
-    return [part.float().to(device) for part in torch.from_numpy(images).split(size)]
+        return self.place(self.diffusion.sample(self, noise, n_steps))

@@ -8,12 +8,13 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from baselines._diffusion import Diffusion
-from baselines._latent_prior import LatentPrior, chunks
+from baselines._latent_prior import LatentPrior
 from paramrel.attention import mean_shares, recorded_shares
 from paramrel.data import DataSet
 from paramrel.errors import Unsupported
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet, budget, matched, n_parameters
+from paramrel.points import some_of
 from paramrel.rng import Rng
 from paramrel.settings import Frozen, Network
 
@@ -56,8 +57,6 @@ class DiffAe(Method):
     """Times 1 - t/T at which losses with swapped codes are compared."""
     reconstruction_steps = 20
     """DDIM steps each way of ``reconstruct`` (the official evaluation's number)."""
-    n_measured = 10_000
-    """Training images whose codes the latent prior is scaled to."""
 
     def __init__(self, data: DataSet, net: Network, config: DiffAeConfig) -> None:
         super().__init__(data, net, config)
@@ -70,9 +69,8 @@ class DiffAe(Method):
         self.register_buffer("centres", 2 * data.centres - 1, persistent=False)
 
     def finish(self, images: np.ndarray, rng: Rng) -> None:
-        chosen = rng.permutation("images", len(images))[: self.n_measured].cpu().numpy()
         with torch.no_grad():
-            parts = enumerate(chunks(images[chosen], 500, self.centres.device))
+            parts = enumerate(some_of(images, rng))
             self.prior.measure(torch.cat([self._draw(x, rng.at(i)) for i, x in parts]))
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
@@ -95,7 +93,17 @@ class DiffAe(Method):
         return self.render(z, noise, self.reconstruction_steps)
 
     def decode(self, z: Tensor) -> Tensor:
-        raise Unsupported("a noise predictor makes no image from a code in one step")
+        """One step from z alone: the mean of x_0 at t = T, from one x_T that is the same for all codes.
+
+        At T it is the same as good as whatever x_T, as long as the network has to say what x_0 is (v).
+        """
+        if self.config.parametrisation == "eps":
+            raise Unsupported("at t = T a predictor of the noise does not say what the image is")
+        x_T = (
+            Rng(("decode", *self.data.shape), z.device).normal("x_T", (1, *self.data.shape)).expand(len(z), -1, -1, -1)
+        )
+        t = torch.full((len(z),), self.diffusion.n_times, device=z.device)
+        return ((self.diffusion.clean(x_T, t, self._eps(x_T, t, z)) + 1) / 2).clamp(0, 1)
 
     def invert(self, x: Tensor, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
         """x_T by deterministic DDIM inversion, without any draw."""
@@ -122,8 +130,23 @@ class DiffAe(Method):
         """Codes from the latent DDIM: they need not be N(0, I)."""
         return self.prior.sample(n, rng, n_steps)
 
+    @property
+    def code_mean(self) -> Tensor:
+        return self.prior.mean
+
     def nll(self, x: Tensor, rng: Rng) -> Nll:
-        raise Unsupported("its code is a point: the bound's KL would be infinite")
+        """Variational bound with one z per image: KL of z, then the terms of the diffusion at fixed z.
+
+        The terms of t = 2..T are estimated at one stratified time per image. Training weighs them all alike
+        (DDPM's simple loss), not as the bound does, so the bound is loose; it is a bound.
+        """
+        z, kl = self._widened(x, rng)
+        n_between = self.diffusion.n_times - 1
+        t = 2 + (rng.stratified("t", len(x)) * n_between).long().clamp(max=n_between - 1)
+        between = n_between * self._bound_term(x, t, z, rng.at("between"))
+        first = torch.ones_like(t)
+        end = self.diffusion.end_term(2 * x - 1, self._guess(x, first, z, rng.at("end")), self.centres)
+        return Nll(between + end + self.diffusion.prior_term(2 * x - 1), kl)
 
     def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
         """T times the variational bound's term at fixed times, nats per image: what a flow's loss at u is."""
@@ -161,6 +184,11 @@ class DiffAe(Method):
     def _draw(self, x: Tensor, rng: Rng) -> Tensor:
         """Codes as in training, (N, d)."""
         return self._code(x, rng)[0]
+
+    def _widened(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
+        """Draws of z (N, d) and their KL in nats (N,): for a point, see ``Scatter.widen``."""
+        z = self._head(x)
+        return self.prior.widen(z, rng.normal("z", tuple(z.shape)))
 
     def _out(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
         return self.decoder(x_t, t / self.diffusion.n_times, z).float()

@@ -2,15 +2,13 @@
 
 from typing import Literal
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from baselines._autoencoder import Scaling
 from baselines.diffae import DiffAe, DiffAeConfig
 from paramrel.divergences import Kernel, check_mmd_weight, kl_standard_normal, mmd, reparametrise
-from paramrel.errors import Unsupported
-from paramrel.method import Codes, Nll
+from paramrel.method import Codes
 from paramrel.rng import Rng
 
 
@@ -52,23 +50,6 @@ class InfoDiffusion(DiffAe):
         mean, log_var = self._posterior(x)
         return Codes(mean, None if log_var is None else (log_var / 2).exp())
 
-    def nll(self, x: Tensor, rng: Rng) -> Nll:
-        """Variational bound with z ~ q(z | x): KL of z, then the terms of the diffusion at fixed z.
-
-        The terms of t = 2..T are estimated at one stratified time per image. Training weighs them all alike
-        (DDPM's simple loss), not as the bound does, so the bound is loose; it is a bound.
-        """
-        mean, log_var = self._posterior(x)
-        if log_var is None:
-            raise Unsupported("its code is a point: the bound's KL would be infinite")
-        z = reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape)))
-        n_between = self.diffusion.n_times - 1
-        t = 2 + (rng.stratified("t", len(x)) * n_between).long().clamp(max=n_between - 1)
-        between = n_between * self._bound_term(x, t, z, rng.at("between"))
-        first = torch.ones_like(t)
-        end = self.diffusion.end_term(2 * x - 1, self._guess(x, first, z, rng.at("end")), self.centres)
-        return Nll(between + end + self.diffusion.prior_term(2 * x - 1), kl_standard_normal(mean, log_var))
-
     def _head_width(self) -> int:
         return (2 if self.config.posterior == "gaussian" else 1) * self.net.latent_dim
 
@@ -76,6 +57,12 @@ class InfoDiffusion(DiffAe):
         """Mean and log-variance of q(z | x), each (N, d); no log-variance for a point."""
         head = self._head(x)
         return head.chunk(2, 1) if self.config.posterior == "gaussian" else (head, None)
+
+    def _widened(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
+        mean, log_var = self._posterior(x)
+        if log_var is None:
+            return super()._widened(x, rng)
+        return reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape))), kl_standard_normal(mean, log_var)
 
     def _code(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor | float, dict[str, Tensor]]:
         mean, log_var = self._posterior(x)

@@ -15,14 +15,18 @@ def derangement(n: int, rng: Rng) -> Tensor:
     return moved
 
 
-def swaps(n: int, rng: Rng) -> dict[str, Swap]:
+PRIOR_STEPS = 20
+"""Steps of a prior over codes that is sampled in steps."""
+
+
+def swaps(method: Method, n: int, rng: Rng) -> dict[str, Swap]:
     """What the decoder is given in place of n images' own codes."""
     moved = derangement(n, rng)
     return {
         "own": lambda z: z,
         "permuted": lambda z: z[moved],
-        "mean": torch.zeros_like,
-        "prior": lambda z: rng.normal("prior", tuple(z.shape)),
+        "mean": lambda z: torch.zeros_like(z) + method.code_mean,
+        "prior": lambda z: method.draw_codes(len(z), rng.at("prior"), PRIOR_STEPS),
     }
 
 
@@ -33,7 +37,7 @@ def swapped_losses(method: Method, x: Tensor, rng: Rng) -> tuple[list[str], dict
     """
     points: list[str] = []
     losses = {}
-    for kind, swap in swaps(len(x), rng.at("swap")).items():
+    for kind, swap in swaps(method, len(x), rng.at("swap")).items():
         at_points = method.decoder_loss(x, swap, rng.at("loss"))
         points = list(at_points)
         losses[kind] = torch.stack([at_points[point] for point in points])

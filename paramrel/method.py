@@ -48,7 +48,7 @@ class Nll:
     data: Tensor
     """-log p(x | z), or flow loss plus reconstruction term."""
     kl: Tensor
-    """KL[q(z | x) || N(0, I)]; 0 where the bound has none."""
+    """KL of q(z | x) to the prior over codes; 0 where the bound has none."""
     channels: Tensor | None = None
     """``data`` by channel (N, C), if the method tells: the columns of a table."""
 
@@ -151,6 +151,11 @@ class Method(nn.Module, ABC):
     def draw_codes(self, n: int, rng: Rng, n_steps: int) -> Tensor:
         """n codes from the prior over codes, (n, d): N(0, I) unless the method has learned another."""
         return rng.normal("z", (n, self.net.latent_dim))
+
+    @property
+    def code_mean(self) -> Tensor | float:
+        """Mean of the prior over codes, (d,) or 0."""
+        return 0.0
 
     def sample(self, n: int, rng: Rng, n_steps: int) -> Tensor:
         """n images from the prior."""

@@ -255,15 +255,6 @@ class TestTraining:
         with pytest.raises(ValueError, match="point has no KL"):
             method("paramrel_d").Config(posterior="point", gamma=0.9, lambda_mmd=0.2)
 
-    def test_the_bound_of_a_point_counts_a_kl(self):
-        """With a width of its own: codes of size m cost what N(m, POINT_STD^2) costs."""
-        data = dataset("digits_binarized")
-        built, x = build("paramrel_d", data, posterior="point", encoder="static", lambda_mmd=0.0), images(data, 64)
-        with torch.no_grad():
-            m, nll = built.encode(x).mean, built.nll(x, RNG)
-        expected = (m.square() + 0.01 - 1 - np.log(0.01)).sum(1) / 2
-        assert torch.allclose(nll.kl, expected, rtol=1e-4) and (nll.data > 0).all()
-
     @pytest.mark.parametrize("times", ["uniform", "ddpm"])
     def test_dropped_images_weigh_what_is_asked(self, times):
         data, x = dataset("digits"), images(dataset("digits"), 16)

@@ -1,9 +1,9 @@
 """ParamReL: semantic codes inside a Bayesian flow network (arXiv 2405.15268, section 3), for any flow."""
 
-import math
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from paramrel.divergences import Kernel, check_mmd_weight, kl_standard_normal, m
 from paramrel.flows import Flow, Output, hide
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet
+from paramrel.points import Scatter, some_of
 from paramrel.rng import Rng
 from paramrel.sampling import ancestral, integrate
 from paramrel.settings import Frozen, Network
@@ -24,8 +25,6 @@ INVERSION = 4
 """Fixed-point iterations per step of ``invert`` (docs/round_trip.md)."""
 REDRAWS = 20
 """Most draws of ``start_of_inversion`` for one pixel."""
-POINT_STD = 0.1
-"""Standard deviation that the bound gives to a code that is a point: any makes it a bound."""
 
 
 class ParamRelConfig(Frozen):
@@ -93,6 +92,7 @@ class ParamRel(Method):
         super().__init__(data, net, config)
         self.flow = self.make_flow(data, config)
         self.encoder, self.decoder = self.make_networks(*self.flow.channels(data.shape[0]))
+        self.scatter = Scatter(net.latent_dim) if self._is_point else None
 
     @abstractmethod
     def make_flow(self, data: DataSet, config: ParamRelConfig) -> Flow:
@@ -110,6 +110,11 @@ class ParamRel(Method):
         """Outputs of the encoder: means, and log-variances where there are any."""
         return (1 if self._is_point else 2) * self.net.latent_dim
 
+    def finish(self, images: np.ndarray, rng: Rng) -> None:
+        if self.scatter is not None:
+            with torch.no_grad():
+                self.scatter.measure(torch.cat([self.encode(x).mean for x in some_of(images, rng)]))
+
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
         x = self.flow.to_flow(batch)
         u = self._training_times(rng.stratified("u", len(x)))
@@ -121,14 +126,15 @@ class ParamRel(Method):
         hidden = rng.uniform("theta dropout", (len(x),)) < self.config.theta_dropout
         output = self._output(hide(theta, hidden), torch.where(hidden, 0.0, u), z)
         flow = self._training_loss(x, u, output, hidden)
+        weight = torch.where(hidden, self.config.dropped_weight, 1.0)
         # 3. the regulariser
-        kl = torch.zeros(()) if self._is_point else kl_standard_normal(mean, log_var).mean()
+        kl = torch.zeros(()) if log_var is None else kl_standard_normal(mean, log_var).mean()
         prior = rng.normal("prior", tuple(z.shape))
         discrepancy = mmd(z, prior, self.config.kernel)
         gamma, lambda_mmd = self.config.gamma, self.config.lambda_mmd
-        total = (flow.mean() + (1 - gamma) * kl) / self.data.n_dims + (gamma + lambda_mmd - 1) * discrepancy
+        total = ((weight * flow).mean() + (1 - gamma) * kl) / self.data.n_dims + (gamma + lambda_mmd - 1) * discrepancy
         reported = {"flow" if self.config.times == "uniform" else "eps": flow.mean()}
-        reported |= {"mmd": discrepancy} if self._is_point else {"kl": kl, "mmd": discrepancy}
+        reported |= {"mmd": discrepancy} if log_var is None else {"kl": kl, "mmd": discrepancy}
         # what the MMD reads when all codes are one, and when they are the prior's
         reported["mmd_collapsed"] = mmd(torch.zeros_like(prior), prior, self.config.kernel)
         reported["mmd_prior"] = mmd(rng.normal("prior again", tuple(z.shape)), prior, self.config.kernel)
@@ -213,39 +219,41 @@ class ParamRel(Method):
         return ancestral(self.flow, self._output, lambda *_: z, (len(z), *self.data.shape), rng, n_steps)
 
     def sample(self, n: int, rng: Rng, n_steps: int, z_mode: ZMode = "once") -> Tensor:
-        """Ancestral samples (Eq. 4). z ~ N(0, I) once per image and kept, anew at every step (the literal Eq. 4),
+        """Ancestral samples (Eq. 4). z from its prior once per image and kept, anew at every step (the literal Eq. 4),
         or, after the first step, encoded from the theta of the step (self)."""
-        shape = (n, self.net.latent_dim)
 
         def codes(i: int, theta: Tensor, u: Tensor) -> Tensor:
             if z_mode == "self" and i:
-                mean, log_var = self._posterior(theta, u)
-                return reparametrise(mean, log_var, rng.normal(f"z {i}", shape))
-            return rng.normal(f"z {i}" if z_mode == "per_step" else "z", shape)
+                return self._draw(*self._posterior(theta, u), rng, f"z {i}")
+            return self._from_prior(n, rng, f"z {i}" if z_mode == "per_step" else "z")
 
         return ancestral(self.flow, self._output, codes, (n, *self.data.shape), rng, n_steps)
+
+    def draw_codes(self, n: int, rng: Rng, n_steps: int) -> Tensor:
+        """N(0, I); of points, as they are scattered."""
+        return self._from_prior(n, rng, "z")
+
+    @property
+    def code_mean(self) -> Tensor | float:
+        return 0.0 if self.scatter is None else self.scatter.mean
 
     def nll(self, x: Tensor, rng: Rng) -> Nll:
         """Continuous-time flow loss (one stratified time per image) plus reconstruction at u = 1.
 
-        self: z_u is internal noise of the receiver, redrawn at each u, and by Jensen's inequality the bound needs
-        no KL. Otherwise one z ~ q(z | x) serves all u and its KL to the prior is part of the bound; a point, whose KL
-        would be infinite, is given the standard deviation ``POINT_STD`` for it. Always on the flow's own times and
-        weights, whatever training used.
+        self: z_u is internal noise of the receiver, made of theta_u anew at each u, and by Jensen's inequality the
+        bound needs no KL. Otherwise one z ~ q(z | x) serves all u and its KL to the prior is part of the bound (of a
+        point: ``Scatter.widen``). Always on the flow's own times and weights, whatever training used.
         """
         x = self.flow.to_flow(x)
         u, one = rng.stratified("u", len(x)), torch.ones(len(x), device=x.device)
         theta_u, theta_1 = self.flow.sample(x, u, rng.at("theta")), self.flow.sample(x, one, rng.at("theta 1"))
-        # q(z | x) averages over a theta_1 of its own: given x, the code is independent of the flow it decodes
-        static = self.config.encoder == "static"
-        theta_z = self.flow.mean_state(x, one) if static else self.flow.sample(x, one, rng.at("theta of z"))
-        mean, log_var = self._posterior(theta_z, one)
-        z_1 = reparametrise(mean, log_var, rng.normal("z 1", tuple(mean.shape)))
-        if self.config.z_source == "self" and not static:
+        if self.config.z_source == "self" and self.config.encoder != "static":
             z_u = self._draw(*self._posterior(theta_u, u), rng, "z")
+            z_1 = self._draw(*self._posterior(theta_1, one), rng, "z 1")
             kl = torch.zeros(len(x), device=x.device)
         else:
-            z_u, kl = z_1, kl_standard_normal(mean, log_var)
+            z_u, kl = self._one_code(x, rng)
+            z_1 = z_u
         reconstruction = self.flow.reconstruction_nll(x, self._output(theta_1, one, z_1))
         flow = self.flow.loss(x, self._output(theta_u, u, z_u), u)
         data = flow.flatten(1).sum(1) + reconstruction.flatten(1).sum(1)
@@ -275,22 +283,38 @@ class ParamRel(Method):
     def _is_point(self) -> bool:
         return self.config.posterior == "point"
 
-    def _draw(self, mean: Tensor, log_var: Tensor, rng: Rng, name: str) -> Tensor:
+    def _draw(self, mean: Tensor, log_var: Tensor | None, rng: Rng, name: str) -> Tensor:
         """Codes as in training, (N, d): drawn from the posterior, or the point that it is."""
-        return mean if self._is_point else reparametrise(mean, log_var, rng.normal(name, tuple(mean.shape)))
+        return mean if log_var is None else reparametrise(mean, log_var, rng.normal(name, tuple(mean.shape)))
+
+    def _from_prior(self, n: int, rng: Rng, name: str) -> Tensor:
+        """n codes from their prior, (n, d)."""
+        z = rng.normal(name, (n, self.net.latent_dim))
+        return z if self.scatter is None else self.scatter.place(z)
+
+    def _one_code(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
+        """z ~ q(z | x) (N, d) of x in the flow's values, and its KL to the prior in nats (N,).
+
+        q(z | x) averages over a theta_1 of its own: given x, the code is independent of the flow that it decodes.
+        """
+        one = torch.ones(len(x), device=x.device)
+        static = self.config.encoder == "static"
+        theta = self.flow.mean_state(x, one) if static else self.flow.sample(x, one, rng.at("theta of z"))
+        mean, log_var = self._posterior(theta, one)
+        if self.scatter is not None:
+            return self.scatter.widen(mean, rng.normal("z 1", tuple(mean.shape)))
+        return self._draw(mean, log_var, rng, "z 1"), kl_standard_normal(mean, log_var)
 
     def _training_times(self, uniform: Tensor) -> Tensor:
         """Flow times (N,) from stratified numbers in [0, 1)."""
         return uniform if self.config.times == "uniform" else ddpm_times(self.flow, uniform)
 
     def _training_loss(self, x: Tensor, u: Tensor, output: Output, hidden: Tensor) -> Tensor:
-        """What is minimised, per image (N,): the flow loss in nats, or the noise's squared error."""
+        """What is minimised, per image (N,): the flow loss in nats, or the noise's squared error (x's own where theta is
+        dropped)."""
         if self.config.times == "uniform":
-            loss = self._flow_loss(x, u, output, hidden)
-        else:
-            weight = torch.where(hidden, 1.0, self.flow.beta(u))
-            loss = weight * self.flow.squared_error(x, output).flatten(1).sum(1)
-        return torch.where(hidden, self.config.dropped_weight, 1.0) * loss
+            return self._flow_loss(x, u, output, hidden)
+        return torch.where(hidden, 1.0, self.flow.beta(u)) * self.flow.squared_error(x, output).flatten(1).sum(1)
 
     def _source(self, x: Tensor, theta: Tensor, u: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
         """theta_s and s that the code is read from."""
@@ -308,17 +332,14 @@ class ParamRel(Method):
     def _prior(self, n: int, device: torch.device) -> Tensor:
         return self.flow.prior((n, *self.data.shape), device)
 
-    def _posterior(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z | theta_u, u), each (N, d); of a point with ``POINT_STD``."""
+    def _posterior(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance of q(z | theta_u, u), each (N, d); no log-variance for a point."""
         head = self.encoder(self.flow.network_input(theta), u).float()
-        if self._is_point:
-            return head, torch.full_like(head, 2 * math.log(POINT_STD))
-        mean, log_var = head.chunk(2, 1)
-        return mean, log_var
+        return (head, None) if self._is_point else head.chunk(2, 1)
 
     def _codes(self, theta: Tensor, u: Tensor) -> Codes:
         mean, log_var = self._posterior(theta, u)
-        return Codes(mean, None if self._is_point else (log_var / 2).exp())
+        return Codes(mean, None if log_var is None else (log_var / 2).exp())
 
     def _output(self, theta: Tensor, u: Tensor, z: Tensor) -> Output:
         """p_O(. | theta, u, z)."""
