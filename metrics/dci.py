@@ -128,8 +128,9 @@ def _fit_factor(z: np.ndarray, factor: np.ndarray, train: np.ndarray, test: np.n
 
 
 @shared
-def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[list[Fitted], str]:
-    """Fits of the folds (plain, shuffled by ``seed``, as the official InfoDiffusion evaluation has them), and a note.
+def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[list[Fitted], str, np.ndarray]:
+    """Fits of the folds (plain, shuffled by ``seed``, as the official InfoDiffusion evaluation has them), a note, and
+    which columns of y are the factors: those that vary among the items that take part.
 
     Raises ``Unsupported`` with fewer than two factors that vary, or too many latents; ``UserError`` for N < 10.
     """
@@ -145,12 +146,12 @@ def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[lis
         z, y = z[chosen], y[chosen]
     for column in varying(y):
         check_discrete(y[:, column], column)
-    note = constant_note(y)
-    y = y[:, varying(y)]
+    note, kept = constant_note(y), varying(y)
+    y = y[:, kept]
     if y.shape[1] < 2:
         raise Unsupported(f"DCI needs at least two factors that vary, y has {y.shape[1]}")
     splits = list(KFold(N_FOLDS, shuffle=True, random_state=seed).split(z))[: config.n_folds]
-    return fit(z, y, splits, config.n_trees, seed), note
+    return fit(z, y, splits, config.n_trees, seed), note, kept
 
 
 class Dci(Metric):
@@ -175,10 +176,12 @@ class Dci(Metric):
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         z, y = arrays["z"], arrays["y"]
-        fitted, note = dci(z, y, seed, self.config)
+        fitted, note, kept = dci(z, y, seed, self.config)
         folds = tuple(self.score(split) for split in fitted)
         n = min(len(z), self.config.n_items or len(z))
-        return Value(float(np.mean(folds)), n, folds, note, self.extra(fitted))
+        names = arrays["y_names"].ravel() if "y_names" in arrays else [f"y[{j}]" for j in range(columns(y).shape[1])]
+        factors = {"factors": [str(names[j]) for j in kept]}
+        return Value(float(np.mean(folds)), n, folds, note, self.extra(fitted) | factors)
 
     def score(self, split: Fitted) -> float:
         return disentanglement(split.importance)

@@ -79,6 +79,8 @@ class Method(nn.Module, ABC):
     tables: ClassVar[bool] = False
     """Whether it makes sense on a table whose columns have different types (a data set of kind "mixed")."""
     Config: ClassVar[type[Frozen]] = NoConfig
+    network: ClassVar[Mapping[str, Any]] = {}
+    """Settings of the network that make the method what it is, whatever a preset says."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     """Rows of the benchmark: variant name to settings that differ from ``Config``'s defaults."""
 

@@ -31,8 +31,8 @@ CAPTIONS: dict[str, Caption] = {
         "For each data set a row of source images, then for each method rows of images rendered from code and subcode.",
     ),
     "samples": Caption(
-        "Figure 10 of the paper: images drawn from each method's prior, none chosen. Of DiffAE and InfoDiffusion the codes "
-        "come from a latent diffusion, of the others from N(0, I).",
+        "Figure 10 of the paper: images drawn from each method's prior, none chosen. Of DiffAE, EncDiff and InfoDiffusion the codes "
+        "come from a latent diffusion, of the others from N(0, I), of ParamReL's points from the Gaussian that they are scattered like.",
         "For each data set and method a square of up to 64 generated images.",
     ),
     "samples_detail": Caption(
@@ -90,26 +90,27 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "importance": Caption(
         "What single latents stand for. Above: importance of each latent (row) for each factor (column) in the boosted trees of "
-        "DCI, 0 white to 1 black, latents in the order of the factor that they matter most for: a disentangled code is a "
-        "staircase. Below: the four latents that vary most, each from -3 to +3 standard deviations over the data, all else "
-        "of one image's encoding kept, with the factor that it matters most for. First seed that is there.",
-        "For each method a grey-scale matrix of latents against factors, and four rows of eleven images.",
+        "DCI, latents in the order of the factor that they matter most for: a disentangled code is a staircase. Below: for "
+        "each factor the latent that matters most for it, if there is one, from -3 to +3 standard deviations over the data, "
+        "all else of one image's encoding kept. First seed that is there.",
+        "For each method a grey-scale matrix of latents against factors, and below it rows of eleven images, one per factor.",
     ),
     "attention": Caption(
         "What the decoder reads where, of methods whose decoder reads concept tokens. Left: a held-out image; then for each "
-        "latent's token the same image, as bright as the share of the token in what a position reads, over its largest "
-        "share among positions. Mean over layers, heads and times. First seed that is there.",
+        "latent's token the same image, as bright as the share of the token in what a position reads, over the largest share "
+        "of any token. Tokens in the order of the factor that they matter most for, where DCI was measured. Mean over "
+        "layers, heads and times. First seed that is there.",
         "For each method whose decoder reads tokens rows of one image, dimmed where a token is not read.",
     ),
     "training_curves": Caption(
         "Training: terms of the objective against optimiser steps, running mean over 25 logged steps, a line per seed. Solid: "
-        "the data term (flow loss or reconstruction in nats; of DiffAE and InfoDiffusion the squared error of the noise or of "
+        "the data term (flow loss or reconstruction in nats; of DiffAE, EncDiff and InfoDiffusion the squared error of the noise or of "
         "v, summed over the image); dashed: KL of the code to N(0, I) in nats, whether it is in the objective or not; dotted: "
         "the latent diffusion's error per latent.",
         "For each trained method and data set a plot of losses against steps with a logarithmic axis.",
     ),
     "rate_distortion": Caption(
-        "Rate against distortion: KL of the code to N(0, I) against the data's part of the likelihood bound, both in "
+        "Rate against distortion: KL of the code to its prior against the data's part of the likelihood bound, both in "
         "nats per held-out image, a mark per seed. On a dashed line the bound is the same (its nats at the lower end). A rate of 0 is a code that the "
         "bound does not pay for: for ParamReL (self) z is noise of the receiver.",
         "For each data set a scatter plot of the code's KL against the data term, a mark per method and seed.",

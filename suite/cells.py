@@ -118,7 +118,8 @@ def variants(preset: Preset, name: str) -> dict[str, Variant]:
 
 
 def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int) -> Cell:
-    """One cell: the preset's values, then the data set's, then the method's, then the variant's."""
+    """One cell: the preset's values, then the data set's, then the method's, then the variant's, and what the method
+    cannot do without (``Method.network``)."""
     known = variants(preset, name)
     if variant not in known:
         raise unknown(f"variant of {name}", variant, known)
@@ -129,6 +130,7 @@ def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int
     for part in parts:
         network = merge(network, part.network.model_dump(exclude_none=True) if part.network else {})
         train = merge(train, part.train.model_dump(exclude_none=True) if part.train else {})
+    network = merge(network, dict(method(name).network))
     origin = f"{name}-{variant}"
     config = method_config(name, of_method.config | chosen.settings, f"settings of {origin}")
     settings = training(train, _n_images(data_name))

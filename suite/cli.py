@@ -212,7 +212,8 @@ def table(
     """Collect the rows of a preset and write its tables; print the paper's two and whether latents are used."""
     from suite.cells import skipped
     from suite.plan import table_files, write_stamp
-    from suite.rows import collect, read_rows, read_runs, write_rows, write_runs
+    from suite.rows import collect, read_rows, write_rows
+    from suite.runs import read_runs, write_runs
     from suite.summary import write_summary
     from suite.tables import write_tables
 

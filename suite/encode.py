@@ -42,9 +42,8 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at loss_points, nll_data
     and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous columns; probe_x, probe_y
     for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the method cannot make
-    NAME, skipped/NAME is the reason. Only where the decoder reads tokens: token_attention (8, d, H, W) of the first
-    of x_test. The timing, which no two runs share, is apart from what must be the same: seconds per image of ``generated``,
-    None where there is none.
+    NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. The timing, which no
+    two runs share, is apart from what must be the same: seconds per image of ``generated``, None where there is none.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
@@ -135,12 +134,12 @@ def _uses(model: Method, data: DataSet, codes: Arrays, evaluate: Evaluate, rng: 
 
 
 def _attention(model: Method, arrays: Arrays, rng: Rng) -> Arrays:
-    """What the decoder reads of each latent, float16; nothing for methods without tokens."""
+    """What the decoder reads of each latent, float16."""
     x = torch.from_numpy(arrays["x_test"][:N_ATTENDED]).float().to(rng.device)
     try:
         return {"token_attention": model.attention(x, rng).half().cpu().numpy()}
-    except Unsupported:
-        return {}
+    except Unsupported as reason:
+        return _skipped("token_attention", reason=str(reason))
 
 
 def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> tuple[Arrays, float | None]:

@@ -1,24 +1,23 @@
 """The long table: one row per number, deterministic; and the runs behind it, which are not."""
 
 import json
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from metrics import metrics
-from paramrel.data import dataset, datasets
+from paramrel.data import datasets
 from paramrel.errors import UserError, unknown
 from paramrel.files import write_text
 from paramrel.method import methods
 from paramrel.settings import Frozen
 from suite.cells import Cell, cells, controls, run_dir, skipped
+from suite.checked_csv import check, read_csv
 from suite.config import Preset
 from suite.names import codes_name, control_name, metric_names, metrics_name, timing_name
-from suite.provenance import parameters_by_part
+from suite.runs import RUN_COLUMNS, run_line
 
 
 class Row(Frozen):
@@ -76,15 +75,6 @@ ROW_COLUMNS = tuple(Row.model_fields)
 KEY = ("dataset", "method", "variant", "seed", "metric", "fold")
 """What no two rows share."""
 
-RUN_COLUMNS = (
-    "dataset", "method", "variant", "seed", "cell", "parameters", "parameters_encoder", "parameters_decoder", "seconds",
-    "peak_memory_mib", "peak_gpu_memory_mib", "sampling_seconds_per_image", "steps", "batch_size", "epochs", "learning_rate",
-    "channels", "multipliers", "latent_dim", "settings", "commit", "dirty", "lock_sha256", "processor", "capability",
-    "threads", "device", "python", "torch", "numpy", "scikit-learn",
-)  # fmt: skip
-"""Columns of runs.csv, one line per cell. Steps to learning_rate are empty for what is not trained; ``epochs`` are passes
-over the training images; ``settings`` are the method's own, as JSON."""
-
 
 def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(rows, runs) of every cell of a preset.
@@ -99,7 +89,7 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
         if (run / "run.json").exists() or not partial:
             timing = run / timing_name(preset.evaluate)
             sampling = _read(timing, cell) if timing.exists() else {}
-            provenance.append(_flat_run(cell, _read(run / "run.json", cell) | sampling))
+            provenance.append(run_line(cell, _read(run / "run.json", cell) | sampling))
         if reason is not None:
             rows += _nothing(preset, cell.dataset, cell.method, cell.variant, cell.seed, cell.hash, reason)
             continue
@@ -161,38 +151,6 @@ def _expand(cell: Cell, record: dict[str, Any], row: dict[str, Any]) -> list[dic
     return [whole] + [common | {"fold": str(i), "value": value, "note": ""} for i, value in enumerate(row["folds"])]
 
 
-def _flat_run(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
-    """One line of runs.csv."""
-    resolved = record["resolved"]
-    train = resolved["train"] or {}
-    images = train["steps"] * train["batch_size"] if train else None
-    parts = _parts(replace(cell, seed=0))
-    return {
-        "dataset": cell.dataset,
-        "method": cell.method,
-        "variant": cell.variant,
-        "seed": cell.seed,
-        "cell": cell.hash,
-        "parameters": record["parameters"],
-        "parameters_encoder": parts.get("encoder"),
-        "parameters_decoder": parts.get("decoder"),
-        "seconds": record["seconds"],
-        "peak_memory_mib": record["peak_memory_mib"],
-        **{key: record.get(key) for key in ("peak_gpu_memory_mib", "sampling_seconds_per_image")},
-        **{key: train.get(key) for key in ("steps", "batch_size", "learning_rate")},
-        "epochs": f"{images / dataset(cell.dataset).size('train'):.3g}" if images else None,
-        "channels": resolved["network"]["channels"],
-        "multipliers": " ".join(map(str, resolved["network"]["multipliers"])),
-        "latent_dim": resolved["network"]["latent_dim"],
-        "settings": json.dumps(resolved["config"], sort_keys=True),
-        "commit": record["code"]["commit"],
-        "dirty": record["code"]["dirty"],
-        "lock_sha256": (record["lock_sha256"] or "")[:12],
-        **{key: record["machine"][key] for key in ("processor", "capability", "threads", "device")},
-        **{key: record["libraries"][key] for key in ("python", "torch", "numpy", "scikit-learn")},
-    }
-
-
 def _read(path: Path, cell: Cell) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
@@ -217,66 +175,14 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
 
 def read_rows(path: Path) -> pd.DataFrame:
     """Read rows.csv; row i stands on line i + 2. Raises ``UserError`` where it is missing, or naming what is wrong."""
-    rows = _read_csv(path)
+    rows = read_csv(path)
     check_rows(rows, str(path))
     for column in ("value", "chance"):
         rows[column] = pd.to_numeric(rows[column], errors="coerce").astype(float)
     return rows.astype({"seed": int, "metric_version": int, "n": int})
 
 
-def read_runs(path: Path) -> pd.DataFrame:
-    """Read runs.csv, everything as text; line i + 2 is row i. Columns that an older file has not are empty.
-
-    Raises ``UserError`` where it is missing.
-    """
-    return _read_csv(path).reindex(columns=list(RUN_COLUMNS), fill_value="")
-
-
-def write_runs(runs: pd.DataFrame, path: Path) -> None:
-    """Write runs.csv."""
-    write_text(path, runs.to_csv(index=False, lineterminator="\n"))
-
-
 def check_rows(rows: pd.DataFrame, origin: str) -> None:
     """Raises ``UserError`` for other columns, for two rows of one key, and for a value that ``Row`` does not allow,
     naming line and column."""
-    if tuple(rows.columns) != ROW_COLUMNS:
-        raise UserError(f"{origin} has the columns {', '.join(rows.columns)}; expected {', '.join(ROW_COLUMNS)}")
-    records = rows.to_dict("records")
-    for record in records:
-        for column in ("value", "chance"):
-            record[column] = None if record[column] == "" else record[column]
-    try:
-        _validator().validate_python(records)
-    except ValidationError as error:
-        first = error.errors()[0]
-        line, column = first["loc"][0], (*first["loc"], None)[1]
-        named = ", ".join(f"{key} {records[line][key]}" for key in KEY)
-        what = f"column {column}: {first['msg']} (got {first['input']!r})" if column else first["msg"]
-        raise UserError(f"{origin}, line {line + 2} ({named}): {what.removeprefix('Value error, ')}") from error
-    twice = rows.duplicated(list(KEY))
-    if twice.any():
-        line = int(twice.to_numpy().argmax())
-        named = ", ".join(f"{key} {records[line][key]}" for key in KEY)
-        raise UserError(f"{origin}, line {line + 2}: a second row of {named}")
-
-
-@cache
-def _validator() -> TypeAdapter:
-    return TypeAdapter(list[Row])
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """A csv, everything as text."""
-    if not path.exists():
-        raise UserError(f"{path} is missing: run snakemake to make it")
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no readable csv ({error}): make it anew with snakemake") from error
-
-
-@cache
-def _parts(cell: Cell) -> dict[str, int]:
-    """Parameters of the parts of a cell's method."""
-    return parameters_by_part(cell)
+    check(rows, origin, Row, KEY, ("value", "chance"))

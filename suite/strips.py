@@ -72,10 +72,13 @@ class Layout:
         return max(1, self.images // (side + GAP))
 
 
-def wrapped(label: str, images: np.ndarray, layout: Layout | None = None) -> tuple[Row, ...]:
-    """Rows of as many images as there are."""
+def wrapped(label: str, images: np.ndarray, layout: Layout | None = None, ticks: Sequence[str] = ()) -> tuple[Row, ...]:
+    """Rows of as many images as there are, each with its tick."""
     n = (layout or Layout()).fits(images)
-    return tuple(Row(label if start == 0 else "", (images[start : start + n],)) for start in range(0, len(images), n))
+    return tuple(
+        Row(label if start == 0 else "", (images[start : start + n],), tuple(ticks[start : start + n]))
+        for start in range(0, len(images), n)
+    )
 
 
 def page(blocks: Sequence[Block], layout: Layout | None = None) -> Figure:

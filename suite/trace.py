@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from paramrel.errors import UserError, unknown
-from suite.rows import read_rows, read_runs
+from suite.rows import read_rows
+from suite.runs import read_runs
 from suite.tables import DASH, KEYS, TABLES, Origin, label, make, method_rows, plain
 from suite.tables.published import PUBLISHED, published
 

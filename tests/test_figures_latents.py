@@ -10,14 +10,17 @@ from matplotlib.text import Text
 from suite.cells import cells, run_dir
 from suite.config import parse, resolve
 from suite.figures.latents import (
+    Panel,
     importance,
     importance_panels,
+    leading,
     main_factor,
     panels_figure,
+    places,
     reading_order,
 )
 from suite.figures.pictures import attention, attention_image
-from suite.names import codes_name, metrics_name
+from suite.names import codes_name, explorer_name, metrics_name
 from suite.style import plt
 from tests.conftest import TINY_PRESET
 
@@ -37,6 +40,22 @@ def test_latents_are_shown_as_a_staircase():
     assert reading_order(importance).tolist() == [1, 3, 2, 0, 4]
 
 
+def test_the_latent_that_matters_most_is_traversed_for_each_factor():
+    importance = np.array([[0.1, 0.2, 0.6], [0.7, 0.1, 0.0], [0.0, 0.9, 0.1], [0.8, 0.1, 0.1], [0.0, 0.0, 0.2]])
+    assert leading(importance, (0, 1, 2, 3, 4), 6) == [3, 2, 0]
+    assert leading(importance, (4, 1, 2), 6) == [1, 2, 4], "of those that were traversed"
+    assert leading(importance, (0, 1, 2, 3, 4), 2) == [3, 2], "the most important ones, in the order of factors"
+
+
+def test_variants_of_a_method_stand_side_by_side():
+    def placed(*names: str) -> list[tuple[int, int]]:
+        return places([Panel(name, name, np.eye(2), ("a", "b")) for name in names], 3)
+
+    assert placed("pca", "ica", "p", "p") == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert placed("pca", "p", "p", "q") == [(0, 0), (0, 1), (0, 2), (1, 0)], "they fit where they are"
+    assert placed("pca", "p", "p", "p", "p") == [(0, 0), (1, 0), (1, 1), (1, 2), (2, 0)]
+
+
 def test_a_token_lights_what_reads_it():
     image = np.full((3, 4, 4), 0.8)
     shares = np.zeros((2, 4, 4))
@@ -44,7 +63,7 @@ def test_a_token_lights_what_reads_it():
     shown = attention_image(image, shares)
     assert shown.shape == (3, 3, 4, 4) and np.array_equal(shown[0], image)
     assert (shown[1, :, :2] == 0.8).all() and (shown[1, :, 2:] == 0).all()
-    assert (shown[2, :, 2:] == 0.8).all(), "scaled by the token's own largest share"
+    assert np.allclose(shown[2, :, 2:], 0.4), "half as much as the largest share of any token"
     assert (attention_image(image, 0 * shares)[1:] == 0).all()
 
 
@@ -59,16 +78,16 @@ def measured(tmp_path):
         run = run_dir(tmp_path, cell)
         run.mkdir(parents=True)
         arrays = {
-            "x_test": rng.random((10, 1, 8, 8)), "y": rng.integers(0, 4, (50, 4)) * [1, 1, 0, 1],
-            "y_names": np.array(["floor", "wall", "constant", "shape"]),
+            "x_test": rng.random((10, 1, 8, 8)),
         }  # fmt: skip
         if cell.method != "pca":
-            arrays |= {"traversed": rng.random((4, 11, 1, 8, 8)), "traversed_dims": np.array([3, 0, 7, 1])}
+            frames = {"traversed": rng.integers(0, 256, (2, 8, 11, 1, 8, 8), np.uint8), "dims": np.array([3, 0, 7, 1, 2, 6, 5, 4])}  # fmt: skip
+            np.savez(run / explorer_name(preset.evaluate), **frames)
         if cell.variant == "tokens":
             arrays["token_attention"] = rng.dirichlet(np.ones(8), (8, 8, 8)).transpose(0, 3, 1, 2).astype(np.float16)
         np.savez(run / codes_name(preset.evaluate), **arrays)
         rows = [
-            {"metric": "dci", "value": 0.4, "extra": {"importance": rng.random((8, 3)).tolist()}},
+            {"metric": "dci", "value": 0.4, "extra": {"importance": rng.random((8, 3)).tolist(), "factors": FACTORS}},
             {"metric": "tad", "value": 0.1, "extra": {}},
         ]
         (run / metrics_name(preset.evaluate)).write_text(json.dumps({"rows": rows}))
@@ -79,7 +98,14 @@ def test_every_cell_of_the_first_seed_has_a_panel(measured):
     panels = importance_panels(*measured)
     assert [panel.title.splitlines()[0] for panel in panels] == ["PCA", "ParamReL_c (adagn)", "ParamReL_c (tokens)"]
     assert all(panel.factors == FACTORS and panel.importance.shape == (8, 3) for panel in panels)
-    assert panels[0].traversed is None and panels[1].dims == (3, 0, 7, 1)
+    assert panels[0].traversed is None
+    for panel, cell in zip(
+        panels[1:], [c for c in cells(measured[0]) if c.method != "pca" and c.seed == 0], strict=True
+    ):
+        assert len({main_factor(panel.importance)[dim] for dim in panel.dims}) == len(panel.dims), "one per factor"
+        with np.load(run_dir(measured[1], cell) / explorer_name(measured[0].evaluate)) as frames:
+            at = frames["dims"].tolist().index(panel.dims[0])
+            assert np.allclose(panel.traversed[0] * 255, frames["traversed"][0, at])
     figure = panels_figure(panels)
     shown = [axis for axis in figure.axes if axis.images]
     assert len(shown) == 2, "traversals of the two that can"

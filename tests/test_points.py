@@ -90,19 +90,16 @@ def test_a_predictor_of_the_noise_decodes_nothing_from_z_alone():
         built.decode(torch.zeros(2, built.net.latent_dim))
 
 
-def test_a_code_made_of_the_theta_that_is_decoded_costs_nothing_and_one_of_the_image_does():
-    """z_source self: internal noise of the receiver, so no KL, and at u = 1 it sees the theta that the decoder sees."""
+@pytest.mark.parametrize("posterior", ["point", "gaussian"])
+def test_a_code_made_of_the_theta_that_is_decoded_costs_nothing(posterior):
+    """z_source self: internal noise of the receiver, so no KL, and at u = 1 too it sees the theta that the decoder sees."""
     data = dataset("digits_binarized")
-    x = images(data, 32)
-    for posterior in ("point", "gaussian"):
-        built = build("paramrel_d", data, posterior=posterior, z_source="self")
-        seen = []
-        hooks = [part.register_forward_pre_hook(lambda _, given: seen.append(given[0])) for part in (built.encoder, built.decoder)]  # fmt: skip
-        with torch.no_grad():
-            nll = built.nll(x, RNG)
-        for hook in hooks:
-            hook.remove()
-        assert (nll.kl == 0).all()
-        # encoder at u, encoder at 1, decoder at 1, decoder at u: both read the same theta
-        assert len(seen) == 4 and torch.equal(seen[1], seen[2][:, : seen[1].shape[1]])
-        assert torch.equal(seen[0], seen[3][:, : seen[0].shape[1]])
+    built, seen = build("paramrel_d", data, posterior=posterior, z_source="self"), []
+    for part in (built.encoder, built.decoder):
+        part.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        nll = built.nll(images(data, 32), RNG)
+    assert (nll.kl == 0).all()
+    # encoder at u, encoder at 1, decoder at 1, decoder at u: both read the same theta
+    assert len(seen) == 4 and torch.equal(seen[1], seen[2][:, : seen[1].shape[1]])
+    assert torch.equal(seen[0], seen[3][:, : seen[0].shape[1]])

@@ -1,11 +1,14 @@
 """rows.csv has a schema, which is kept on the way out and on the way in."""
 
+import re
+
 import pandas as pd
 import pytest
 
 from paramrel.errors import UserError
-from suite.rows import ROW_COLUMNS, Row, collect, read_rows, read_runs, write_rows
-from tests.example_rows import example, row, table
+from suite.rows import ROW_COLUMNS, Row, collect, read_rows, write_rows
+from suite.runs import read_runs, write_runs
+from tests.example_rows import example, row, runs_of, table
 
 
 def test_rows_survive_the_round_trip_with_their_schema(tmp_path):
@@ -96,6 +99,33 @@ def test_older_runs_have_empty_columns(tmp_path):
     (tmp_path / "runs.csv").write_text("dataset,method,variant,seed,cell\ndigits,vae,default,0,0123456789\n")
     runs = read_runs(tmp_path / "runs.csv")
     assert runs.steps.tolist() == [""] and runs.cell.tolist() == ["0123456789"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("cell", "", "column cell: String should match pattern"),
+        ("seconds", "-1", "column seconds: Input should be greater than or equal to 0"),
+        ("parameters", "many", "column parameters: Input should be a valid integer"),
+        ("dirty", "perhaps", "column dirty: Input should be a valid boolean"),
+        ("settings", "{", "column settings: Invalid JSON"),
+        ("multipliers", "[1, 2]", "column multipliers: String should match pattern"),
+    ],
+)
+def test_a_bad_run_is_named_and_not_written(tmp_path, column, value, said):
+    runs = runs_of(example())
+    write_runs(runs, tmp_path / "sound.csv")
+    pd.testing.assert_frame_equal(read_runs(tmp_path / "sound.csv"), runs)
+    runs.loc[2, column] = value
+    with pytest.raises(UserError, match="bad.csv, line 4 .dataset .*" + re.escape(said)):
+        write_runs(runs, tmp_path / "bad.csv")
+    runs.to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(UserError, match="bad.csv, line 4 .dataset .*" + re.escape(said)):
+        read_runs(tmp_path / "bad.csv")
+    sound = pd.read_csv(tmp_path / "sound.csv", dtype=str)
+    sound.assign(more="1").to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(UserError, match="other.csv has the columns"):
+        read_runs(tmp_path / "other.csv")
 
 
 def test_what_is_skipped_or_failed_has_rows_that_say_so(tmp_path):

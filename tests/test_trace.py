@@ -11,7 +11,8 @@ from scipy import stats
 
 from paramrel.errors import UserError
 from suite.results import TABLE_NAMES
-from suite.rows import write_rows, write_runs
+from suite.rows import write_rows
+from suite.runs import write_runs
 from suite.tables import write_tables
 from suite.tables.cells import plain
 from suite.tables.published import PUBLISHED

@@ -15,7 +15,8 @@ from paramrel.errors import UserError
 from paramrel.method import methods
 from suite.cells import Cell, cells, run_dir, variants
 from suite.config import Preset
-from suite.names import codes_name, metrics_name
+from suite.evaluate import read_codes
+from suite.names import codes_name, explorer_name, metrics_name
 from suite.tables import label
 
 N_NAMED = 8
@@ -83,6 +84,11 @@ class Files:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{path} is damaged ({error}): delete it and run snakemake again") from error
         return found, reasons if methods()[cell.method].trained else {}
+
+    def frames(self, cell: Cell) -> dict[str, np.ndarray]:
+        """What the report's explorer shows of the cell; of the first seed only."""
+        path = run_dir(self.runs, cell) / explorer_name(self.preset.evaluate)
+        return read_codes(path)[0] if path.exists() else {}
 
     def measured(self, cell: Cell) -> dict[str, dict[str, Any]]:
         """The cell's measured rows by metric."""

@@ -86,7 +86,7 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
         used |= _training(axis, contender, found)
         axis.set_title(f"{contender.label}\n{contender.data_title}", fontsize=SMALL)
         axis.set_xlabel("step" if i >= len(logs) - columns else "")
-        axis.set_ylabel("per image" if i % columns == 0 else "")
+        axis.set_ylabel("nats or error, per image" if i % columns == 0 else "")
     handles = [Line2D([], [], ls=style, color="0.2", label=text) for style, text in TERMS if style in used]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     headnote(figure, files.missing("log"))

@@ -182,7 +182,7 @@ def rate_distortion(preset: Preset, runs: Path) -> Figure:
         arrays = files.arrays(cell, ("nll_kl", "nll_data"))[0]
         return (arrays["nll_kl"].mean(dtype=float), arrays["nll_data"].mean(dtype=float)) if len(arrays) == 2 else None
 
-    labels = ("rate: KL of z to N(0, I) (nats/image)", "distortion: data term (nats/image)")
+    labels = ("rate: KL of z to its prior (nats/image)", "distortion: data term (nats/image)")
     return _scatter(preset, runs, point, *labels, reads="codes", equal_sums=True)
 
 
@@ -224,12 +224,13 @@ def _scatter(
 
 def _equal_sums(axis: plt.Axes, sums: np.ndarray) -> None:
     """Dashed lines x + y = constant through the cloud."""
-    left, right = axis.get_xlim()
+    left, right = max(axis.get_xlim()[0], -0.02 * axis.get_xlim()[1]), axis.get_xlim()[1]  # a rate is not below 0
     limits = axis.get_ylim()
+    style = {"color": "0.4", "fontsize": SMALL, "bbox": {"fc": "white", "ec": "none", "pad": 0.4}, "zorder": 0.5}
     for total in MaxNLocator(6).tick_values(sums.min(), sums.max()):
         axis.plot([left, right], [total - left, total - right], ls="--", color="0.8", lw=0.6, zorder=0)
         if total > 0 and left < total - limits[0] < right:
-            axis.text(total - limits[0], limits[0], f"{total:g}", ha="center", va="bottom", color="0.5")
+            axis.text(total - limits[0], limits[0], f"{total:g} nats", ha="center", va="bottom", **style)
         elif limits[0] < total - right < limits[1]:
-            axis.text(right, total - right, f"{total:g}", ha="right", va="bottom", color="0.5")
+            axis.text(right, total - right, f"{total:g} nats", ha="right", va="center", **style)
     axis.set(xlim=(left, right), ylim=limits)

@@ -6,27 +6,35 @@ from pathlib import Path
 import numpy as np
 import seaborn
 from matplotlib.axes import Axes
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 
-from metrics._labels import columns, varying
 from suite.config import Preset
-from suite.figures._files import Contender, Files
+from suite.figures._files import Files
 from suite.figures.curves import headnote
 from suite.strips import pixels
 from suite.style import NORMAL, PAGE, SMALL, TALLEST, nothing, plt
 
-PANELS_PER_ROW = 3
+COLUMNS = 3
+"""Panels side by side; more where they would be too many rows."""
+MATRIX, STRIP, TITLES = 2.3, 0.2, 0.75
+"""Inches: height of a matrix, of a traversal, and of what is written around them."""
+N_TRAVERSED = 6
+"""Traversals of a panel, at most."""
+MOST_NAMED = 20
+"""Latents, and factors, that are named; of more, every so many."""
 
 
 @dataclass(frozen=True)
 class Panel:
     """One method: its name, the importances (d, k) of its latents for factors, and traversals of a few latents."""
 
+    method: str
     title: str
     importance: np.ndarray
     factors: tuple[str, ...]
     traversed: np.ndarray | None = None
-    """(T, frames, C, H, W)."""
+    """(T, frames, C, H, W) in [0, 1]."""
     dims: tuple[int, ...] = ()
     """The T latents."""
 
@@ -44,34 +52,67 @@ def reading_order(importance: np.ndarray) -> np.ndarray:
     return np.lexsort((-importance.max(1), main_factor(importance)))
 
 
+def leading(importance: np.ndarray, dims: tuple[int, ...], n: int) -> list[int]:
+    """Up to n of the latents ``dims``: the most important one for each factor, the most important of these first, in
+    the order of factors."""
+    found: dict[int, int] = {}
+    for dim in sorted(dims, key=lambda j: -importance[j].max()):
+        found.setdefault(int(importance[dim].argmax()), dim)
+    return [dim for _, dim in sorted(list(found.items())[:n])]
+
+
+def places(panels: list[Panel], n_columns: int) -> list[tuple[int, int]]:
+    """(row, column) of each panel: in order, but a method with several panels that fit into a row begins a new one."""
+    found, at = [], 0
+    for i, panel in enumerate(panels):
+        n_own = sum(other.method == panel.method for other in panels)
+        begins = i == 0 or panels[i - 1].method != panel.method
+        if begins and n_own > 1 and at % n_columns + n_own > n_columns:
+            at += -at % n_columns
+        found.append(divmod(at, n_columns))
+        at += 1
+    return found
+
+
 def panels_figure(panels: list[Panel]) -> Figure:
     """Importances above, traversals below, a column for each panel."""
-    n_columns = min(PANELS_PER_ROW, len(panels))
-    n_rows = -(-len(panels) // n_columns)
-    size = (PAGE / PANELS_PER_ROW * n_columns, min(3.3 * n_rows, TALLEST))
+    n_strips = max((len(panel.dims) for panel in panels if panel.traversed is not None), default=0)
+    height = MATRIX + STRIP * n_strips + TITLES
+    n_columns = min(COLUMNS, len(panels))
+    while (n_rows := max(row for row, _ in places(panels, n_columns)) + 1) * height > TALLEST and n_columns < len(
+        panels
+    ):
+        n_columns += 1
     figure, axes = plt.subplots(
-        2 * n_rows, n_columns, figsize=size, squeeze=False, height_ratios=[2.4, 1.0] * n_rows, layout="constrained"
-    )
+        2 * n_rows, n_columns, figsize=(PAGE / COLUMNS * n_columns, height * n_rows), squeeze=False, layout="constrained",
+        height_ratios=[MATRIX, max(STRIP * n_strips, 0.01)] * n_rows,
+    )  # fmt: skip
     for axis in axes.flat:
         axis.set_axis_off()
-    for i, panel in enumerate(panels):
-        row, column = divmod(i, n_columns)
-        _draw_importance(axes[2 * row, column], panel)
+    image = None
+    for panel, (row, column) in zip(panels, places(panels, n_columns), strict=True):
+        image = _draw_importance(axes[2 * row, column], panel)
         if panel.traversed is not None:
             _draw_traversal(axes[2 * row + 1, column], panel)
+    bar = figure.colorbar(image, ax=axes[:2], shrink=0.6, aspect=40, pad=0.01)
+    bar.set_label("importance of the latent for the factor")
     return figure
 
 
-def _draw_importance(axis: Axes, panel: Panel) -> None:
-    order = reading_order(panel.importance)
+def _draw_importance(axis: Axes, panel: Panel) -> Collection:
+    order, n_factors = reading_order(panel.importance), len(panel.factors)
     axis.set_axis_on()
-    latents = [f"z[{j}]" for j in order] if len(order) <= 20 else False
-    seaborn.heatmap(
-        panel.importance[order], ax=axis, cmap="Greys", vmin=0, vmax=1, cbar=False, yticklabels=latents, rasterized=True
-    )
+    every, some = (-(-n // MOST_NAMED) for n in (len(order), n_factors))
+    seaborn.heatmap(panel.importance[order], ax=axis, cmap="Greys", vmin=0, vmax=1, cbar=False, rasterized=True)
     axis.set_title(panel.title, fontsize=NORMAL)
-    axis.tick_params(length=0, labelrotation=0)
-    axis.set_xticks(np.arange(len(panel.factors)) + 0.5, panel.factors, rotation=60, ha="right", fontsize=SMALL)
+    axis.tick_params(length=0)
+    axis.set_yticks(np.arange(0, len(order), every) + 0.5, [f"z[{j}]" for j in order[::every]], rotation=0)
+    names = [name.replace("_", " ") for name in panel.factors[::some]]
+    turned = {"rotation": 90} if some > 1 else {"rotation": 45, "ha": "right"}
+    axis.set_xticks(np.arange(0, n_factors, some) + 0.5, names, fontsize=SMALL, **turned)
+    for spine in axis.spines.values():
+        spine.set_visible(True)
+    return axis.collections[0]
 
 
 def _draw_traversal(axis: Axes, panel: Panel) -> None:
@@ -80,7 +121,7 @@ def _draw_traversal(axis: Axes, panel: Panel) -> None:
     axis.imshow(np.concatenate(strips), interpolation="nearest")
     main = main_factor(panel.importance)
     for i, dim in enumerate(panel.dims):
-        text = f"z[{dim}] {panel.factors[main[dim]]}"
+        text = f"z[{dim}]: {panel.factors[main[dim]].replace('_', ' ')}"
         axis.text(-4, (i + 0.5) * len(strips[0]), text, ha="right", va="center", fontsize=SMALL)
 
 
@@ -89,29 +130,26 @@ def importance_panels(preset: Preset, runs: Path) -> list[Panel]:
     files, panels = Files(preset, runs), []
     for contender in files.contenders:
         cell = files.shown(contender)
-        if cell is None:
-            continue
-        extra = files.measured(cell).get("dci", {}).get("extra", {})
+        extra = files.measured(cell).get("dci", {}).get("extra", {}) if cell is not None else {}
         if "importance" in extra:
-            arrays, _ = files.arrays(cell, ("y", "y_names", "traversed", "traversed_dims"))
-            shown = varying(columns(arrays["y"]))
-            factors = tuple(str(arrays["y_names"].ravel()[j]) for j in shown)
-            dims = tuple(int(dim) for dim in arrays.get("traversed_dims", ()))
-            panels.append(
-                Panel(_title(contender), np.array(extra["importance"]), factors, arrays.get("traversed"), dims)
-            )
+            values = np.array(extra["importance"])
+            title = f"{contender.label}\n{contender.data_title}"
+            frames = files.frames(cell)
+            if "traversed" not in frames:
+                panels.append(Panel(contender.method, title, values, tuple(extra["factors"])))
+                continue
+            known = [int(dim) for dim in frames["dims"]]
+            dims = leading(values, tuple(known), N_TRAVERSED)
+            shown = frames["traversed"][0, [known.index(dim) for dim in dims]] / np.float32(255)
+            panels.append(Panel(contender.method, title, values, tuple(extra["factors"]), shown, tuple(dims)))
     return panels
 
 
 def importance(preset: Preset, runs: Path) -> Figure:
-    """Importances of latents for factors, and traversals of the latents that vary most, for every method."""
+    """Importances of latents for factors, and traversals of the latents that matter most, for every method."""
     panels = importance_panels(preset, runs)
     if not panels:
         return nothing("no data set of this preset has factors")
     figure = panels_figure(panels)
     headnote(figure, Files(preset, runs).missing("metrics"))
     return figure
-
-
-def _title(contender: Contender) -> str:
-    return f"{contender.label}\n{contender.data_title}"

@@ -7,8 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from paramrel.method import methods
+from suite.cells import Cell
 from suite.config import Preset
 from suite.figures._files import Contender, Files
+from suite.figures.latents import reading_order
 from suite.strips import GAP, TILE, Block, Layout, Row, draw_flow, page, wrapped
 from suite.style import COLUMN, nothing, plt
 
@@ -31,6 +33,7 @@ ROUND_TRIPS = {
 }
 WITHOUT_SUBCODE = {"round_trip": "z alone", "round_trip_permuted": "another's z"}
 DETAIL = Layout(label=0, tile=128)
+WIDE = Layout(label=0, images=21 * (TILE + GAP))
 GRID = Layout(label=0, images=8 * (TILE + GAP), columns=3)
 N_SAMPLES, N_DETAIL = 64, 5
 N_ATTENDED = 4
@@ -44,9 +47,10 @@ def _first(images: np.ndarray) -> np.ndarray:
 def _page(
     preset: Preset, runs: Path, names: dict[str, str], rows: Callable[[Arrays], Rows], *, why: tuple[str, ...],
     source: bool = False, layout: Layout | None = None, nobody: str = "no method of this preset does this",
+    also: Callable[[Files, Cell], Arrays] = lambda files, cell: {},
 ) -> Figure:  # fmt: skip
     """A block per method with ``rows`` of the arrays ``names``, and at a data set's end the reasons why methods lack
-    those of ``why``; with ``source``, a row of the images themselves before."""
+    those of ``why``; with ``source``, a row of the images themselves before. ``also`` is given to ``rows`` as well."""
     files = Files(preset, runs)
     blocks: list[Block] = []
     for data in files.datasets(files.contenders):
@@ -60,7 +64,7 @@ def _page(
             arrays, lacking = files.arrays(cell, (*names, "x_test"))
             if source and not made:
                 made.append(Block(section, "", (Row("source", (_first(arrays["x_test"]),)),)))
-            found = rows(arrays)
+            found = rows(arrays | also(files, cell))
             if found:
                 made.append(_block(section, contender, found))
             for name in why:
@@ -130,7 +134,7 @@ def generation(preset: Preset, runs: Path) -> Figure:
 
     def rows(arrays: Arrays) -> Rows:
         kept = {"fixed_z": "z kept", "fixed_subcode": "subcode kept"}
-        ticks = ("x", "", "", "draws")
+        ticks = ("x", "", "", "", "draws")
         return tuple(
             Row(text if i == 0 else "", (arrays["x_test"][i : i + 1], images), ticks if not number and not i else ())
             for number, (name, text) in enumerate(kept.items())
@@ -185,34 +189,40 @@ def traversal(preset: Preset, runs: Path) -> Figure:
         if "traversed" not in arrays:
             return ()
         pairs = list(zip(arrays["traversed_dims"], arrays["traversed"], strict=True))
-        stops = np.linspace(-3, 3, arrays["traversed"].shape[1])
-        ticks = tuple(f"{stop:.1f}".removesuffix(".0").replace("-", "−") for stop in stops)
-        return tuple(
-            Row(f"z[{dim}], std", (frames,), ticks) if i == 0 else Row(f"z[{dim}]", (frames,))
-            for i, (dim, frames) in enumerate(pairs)
-        )
+        half = [""] * (arrays["traversed"].shape[1] // 2 - 1)
+        ticks = ("−3 std", *half, "mean", *half, "+3 std")
+        return tuple(Row(f"z[{dim}]", (frames,), ticks if i == 0 else ()) for i, (dim, frames) in enumerate(pairs))
 
     names = {"traversed": "", "traversed_dims": ""}
     return _page(preset, runs, names, rows, why=("traversed",))
 
 
 def attention_image(image: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The image, then it as each token's readers see it: brightness is the share of the token over its largest share
-    among positions. (C, H, W) and (d, H, W) to (d + 1, C, H, W) in [0, 1]."""
-    strength = shares / shares.max((1, 2), keepdims=True).clip(1e-12)
-    return np.concatenate((image[None], image[None] * strength[:, None]))
+    """The image, then it as each token's readers see it: brightness is the share of the token over the largest share that
+    any token has anywhere. (C, H, W) and (d, H, W) to (d + 1, C, H, W) in [0, 1]."""
+    return np.concatenate((image[None], image[None] * (shares / max(shares.max(), 1e-12))[:, None]))
 
 
 def attention(preset: Preset, runs: Path) -> Figure:
     """What positions read which token, on a few held-out images."""
 
     def rows(arrays: Arrays) -> Rows:
-        pairs = zip(arrays["x_test"][:N_ATTENDED], arrays.get("token_attention", ()), strict=False)
-        shown = [attention_image(image, shares.astype(np.float32)) for image, shares in pairs]
-        return tuple(row for images in shown for row in wrapped("image, each token", images))
+        if "token_attention" not in arrays:
+            return ()
+        shares = arrays["token_attention"].astype(np.float32)
+        order = reading_order(arrays["importance"]) if "importance" in arrays else np.arange(shares.shape[1])
+        texts = ["image", *(f"z[{j}]" for j in order)]
+        shown = [attention_image(x, s[order]) for x, s in zip(arrays["x_test"][:N_ATTENDED], shares, strict=False)]
+        return tuple(
+            row for i, images in enumerate(shown) for row in wrapped("", images, WIDE, texts if i == 0 else ())
+        )
+
+    def importance(files: Files, cell: Cell) -> Arrays:
+        found = files.measured(cell).get("dci", {}).get("extra", {})
+        return {"importance": np.array(found["importance"])} if "importance" in found else {}
 
     nobody = "no method of this preset has a decoder that reads tokens"
-    return _page(preset, runs, {"token_attention": ""}, rows, why=(), nobody=nobody)
+    return _page(preset, runs, {"token_attention": ""}, rows, why=(), also=importance, layout=WIDE, nobody=nobody)
 
 
 def flow(preset: Preset, runs: Path) -> Figure:

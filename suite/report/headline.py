@@ -26,7 +26,8 @@ def sentences(rows: pd.DataFrame) -> list[str]:
     said = []
     for data in rows.dataset.unique():
         said += _probes(rows, data) + _usage(rows, data)
-    n = rows.groupby(["dataset", "method", "variant"]).seed.nunique()
+    whole = rows[rows.value.notna() & (rows.fold == "mean")]
+    n = whole.groupby(["dataset", "method", "variant"]).seed.nunique()
     if len(n) and n.max() == 1:
         said.append("One seed: no interval can be given, and small differences between methods mean nothing.")
     elif len(n):
@@ -44,9 +45,9 @@ def _probes(rows: pd.DataFrame, data: str) -> list[str]:
         return []
     text = f"On {dataset(data).title}, a linear probe reads labels best from {label(*trained[0])}: AUROC {show(found[trained[0]])}"
     if len(trained) > 1:
-        text += (
-            f", then {label(*trained[1])}: {show(found[trained[1]])}{_overlap(found[trained[0]], found[trained[1]])}"
-        )
+        one, other = (found[key] for key in trained[:2])
+        then = "and from" if show(one) == show(other) else "then"
+        text += f", {then} {label(*trained[1])}: {show(other)}{_overlap(one, other)}"
     text += "."
     if rest:
         beaten = [key for key in trained if found[key].mean > found[rest[0]].mean]

@@ -21,7 +21,8 @@ from suite.report.headline import headline, sentences
 from suite.report.missing import dashes, missing_cells
 from suite.report.origins import Origins
 from suite.report.pictures import QUALITIES, Quality, figure
-from suite.rows import ROW_COLUMNS, read_rows, read_runs
+from suite.rows import ROW_COLUMNS, read_rows
+from suite.runs import read_runs
 from suite.tables import FLOORS, KEYS, TABLES, make
 
 HERE = Path(__file__).parent

@@ -137,9 +137,9 @@ def ablations_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tup
     elif DASH in set(frame["settings"]):
         notes.append(f"settings {DASH}: {NO_RUNS if runs is None else OLDER}.")
     notes.append(
-        "settings: those in which the variants of a method differ. Not supported by the code, so not here: another latent "
-        "size within one preset (a preset of its own with another network.latent_dim does it), concatenation of the last "
-        "sender sample in place of the Bayesian update, and codes of data of another type than that of the training."
+        "settings: those in which the variants of a method differ, its own and those of network and training. Not supported "
+        "by the code, so not here: concatenation of the last sender sample in place of the Bayesian update, and codes of "
+        "data of another type than that of the training."
     )
     return frame, [*notes, *last_notes(frame, mine)]
 

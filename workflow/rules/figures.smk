@@ -7,6 +7,7 @@ rule draw:
         of_every_cell(PLAN.codes),
         of_every_cell(PLAN.metrics),
         of_every_cell("metrics.jsonl"),
+        ancient(PLAN.explorers()),
     output:
         expand(
             "{folder}/{figure}.{suffix}",
