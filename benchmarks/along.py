@@ -2,7 +2,7 @@
 
 Run it beside ``paramrel train`` (or after each of its commands). Whenever the training has written a checkpoint, the
 averaged weights in it are taken, codes of test images are made, and D, C, I and the FactorVAE score are added to a
-table. How often that is, is the preset's ``runtime.checkpoint_every``.
+table; at the end those of the finished training. How often that is, is the preset's ``runtime.checkpoint_every``.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 
 from metrics import metric
+from paramrel.checkpoint import load_weights
 from paramrel.data import dataset
 from paramrel.method import Method
 from paramrel.training import choose_device
@@ -63,20 +64,26 @@ def main() -> None:
     checkpoint, finished = given.state / cell.path / "state.safetensors", run_dir(given.runs, cell) / "run.json"
     device = choose_device(preset.runtime)
     model = cell.build().to(device).eval()
-    known = {int(row["step"]) for row in csv.DictReader(given.out.open())} if given.out.exists() else set()
-    while not finished.exists():
+    rows = list(csv.DictReader(given.out.open())) if given.out.exists() else []
+    known = {int(row["step"]) for row in rows if row["cell"] == str(cell)}
+    while True:
+        ended = finished.exists()
         try:
             step = averaged(checkpoint, model)
         except FileNotFoundError:  # not yet written, or the training has ended
-            step = None
+            step = cell.train.steps if ended else None
+            if ended:
+                load_weights(run_dir(given.runs, cell) / "model.safetensors", model)
         if step is not None and step not in known:
             row = {"cell": str(cell), "step": step, **measure(cell, model, device, given.n_codes, given.trees)}
             print(row, flush=True)
             with given.out.open("a", newline="") as file:
                 writer = csv.DictWriter(file, row)
-                writer.writerows([dict(zip(row, row, strict=True)), row] if not known else [row])
+                if not rows and not known:
+                    writer.writeheader()
+                writer.writerow(row)
             known.add(step)
-        if given.once:
+        if given.once or ended:
             break
         time.sleep(5)
 

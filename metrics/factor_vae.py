@@ -23,6 +23,9 @@ class FactorVaeConfig(Frozen):
     """Votes that are scored."""
     batch: int = Field(64, ge=2)
     """Items of a vote."""
+    min_std: float = Field(0.0, ge=0)
+    """Latents whose standard deviation is below this take no part, as those of a collapsed posterior (configurations of
+    disentanglement_lib set .05; codes that are not tied to N(0, I) have no such scale)."""
 
 
 def draw_votes(y: np.ndarray, n: int, batch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +82,7 @@ class FactorVae(Metric):
         factors = np.stack([by_appearance(column) for column in y.T], 1)
         z = z - z.mean(0)
         spread = np.sqrt(z.var(0, ddof=1))
-        varies = spread**2 > CONSTANT * (spread**2).max()
+        varies = (spread**2 > CONSTANT * (spread**2).max()) & (spread >= self.config.min_std)
         if not varies.any():
             return Value(0.0, len(z), (), "; ".join([*[note] * bool(note), "no latent varies"]))
         rng = np.random.default_rng([seed, len(z)])

@@ -30,8 +30,8 @@ PALETTE = (
 MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
 """Nine for eighteen colours: two colours that share a marker are told apart by everybody (a test)."""
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
-FILLS = ("full", "open", "left", "right", "top", "bottom")
-"""Variants of a method: its colour and marker with another line and filling."""
+FILLS = ("full", "open", "left", "right", "top")
+"""Variants of a method: its colour and marker with another line and filling; six and five, so that thirty differ."""
 METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}, "svg": {"Date": None}}  # fmt: skip
 
 matplotlib.rcParams.update(

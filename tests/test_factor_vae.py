@@ -116,6 +116,16 @@ def test_latents_that_are_constant_take_no_part():
     assert nothing.value == 0 and "no latent varies" in nothing.note
 
 
+def test_a_latent_below_the_asked_width_takes_no_part():
+    """A collapsed latent is noise on its own scale, and the least varying one of many batches."""
+    y = factors(400)
+    z = np.concatenate((0.01 * noisy(y, 6, 1.5)[:, :2], y), 1)
+    votes = [
+        np.array(metric("factor_vae", FEW | {"min_std": m})({"z": z, "y": y}, 0).extra["votes"]) for m in (0, 0.05)
+    ]
+    assert votes[0].shape == votes[1].shape and votes[1][:2].sum() == 0 and votes[1].sum() == votes[0].sum()
+
+
 def test_the_votes_and_what_is_not_defined_are_told():
     y = factors(400)
     value = metric("factor_vae", FEW)({"z": y.astype(float), "y": y}, 0)

@@ -172,9 +172,11 @@ def test_a_method_looks_the_same_everywhere_and_is_told_apart_by_the_colour_blin
             if i % n_markers == j % n_markers:
                 distance = np.linalg.norm(colours[i] - colours[j])
                 assert distance > 20, f"{style.PALETTE[i]}, {style.PALETTE[j]} look alike to {kind}: {distance:.0f}"
-    variants = [style.look("paramrel_d", order) for order in range(3)]
+    variants = [style.look("paramrel_d", order) for order in range(30)]
     assert {(v.colour, v.marker) for v in variants} == {(looks()["paramrel_d"].colour, looks()["paramrel_d"].marker)}
-    assert len({(v.line, v.fill) for v in variants}) == 3
+    assert len({(v.line, v.fill) for v in variants}) == 30
+    presets = load(ROOT / "params.yaml").presets.values()
+    assert max(len(of.variants or ()) for preset in presets for of in (preset.per_method or {}).values()) <= 30
 
 
 SEEN = {

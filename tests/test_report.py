@@ -23,11 +23,13 @@ from suite.explorer import frames
 from suite.names import explorer_name
 from suite.plan import Plan
 from suite.report import write_report
+from suite.report.headline import sentences
 from suite.report.pictures import QUALITIES, sprite
 from suite.results import FIGURE_NAMES
 from suite.rows import ROW_COLUMNS, read_rows, write_rows
 from suite.uses import N_STOPS, TIMES
 from tests.conftest import TINY_PRESET
+from tests.example_rows import example, row, table
 from tests.toys import build, images
 
 METHODS = ["pca", "vae", "diffae", "paramrel_d"]
@@ -208,8 +210,8 @@ def test_every_number_of_every_table_leads_to_the_rows_that_give_it(whole):
     text = (whole.results / "report.html").read_text()
     page, data, rows = Page(text), held(text, "data"), read_rows(whole.results / "rows.csv")
     checked = 0
-    for table in page.tables[:-1]:  # the last one shows reasons
-        for line in table[1:]:
+    for shown_table in page.tables[:-1]:  # the last one shows reasons
+        for line in shown_table[1:]:
             for shown, number in line:
                 if not re.match(r"^[−-]?\d", shown):
                     continue
@@ -262,6 +264,19 @@ def test_a_missing_seed_and_a_failed_method_are_said_with_their_reason(folder):
     assert "VAE on digits (8x8 binarised), seed 1: train failed: RuntimeError: it is broken (log: logs/train/" in text
     assert "PCA on digits (8x8 binarised), seed 2: train was not run" in text
     assert "(some methods have 2 only)" in text
+
+
+def test_a_method_that_skips_the_data_set_has_no_seeds_to_miss():
+    skipped = [row("mnist_binarized", "paramrel_c", "default", 0, "auroc", None, note="binary images", cell="")]
+    said = " ".join(sentences(pd.concat([example(), table(skipped)], ignore_index=True)))
+    assert "Means over 3 seeds; " in said and "only" not in said
+
+
+def test_methods_that_read_alike_are_not_ranked():
+    alike = example(bases=(("vae", "default", 0.95), ("ae", "default", 0.95), ("beta_vae", "default", 0.9)))
+    assert re.search(
+        r"best from (VAE|AE): AUROC 0.9600 ± 0.0248, and from (VAE|AE): 0.9600", " ".join(sentences(alike))
+    )
 
 
 def test_nothing_measured_still_gives_a_page_that_says_so(folder):

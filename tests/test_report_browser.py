@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.test_report import Folder
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -277,3 +278,25 @@ def test_a_screen_reader_finds_its_way(opened):
     assert loose == 0
     ids = opened.execute_script("return [...document.querySelectorAll('[id]')].map((element) => element.id)")
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    "committed", sorted((ROOT / "results").glob("*/report.html")), ids=lambda path: path.parent.name
+)
+def test_the_committed_pages_are_whole(browser, committed):
+    assert committed.stat().st_size < 10_000_000
+    size(browser, NARROW)
+    scheme(browser, "light")
+    browser.get_log("browser")
+    browser.get(committed.as_uri())
+    wait_for(
+        browser, "return document.readyState === 'complete' && [...document.images].every((image) => image.complete)"
+    )
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return [...document.images].every((image) => image.naturalWidth > 0)")
+    open_details(browser)
+    scrolled, wide = browser.execute_script(OVERFLOW)
+    assert scrolled <= NARROW and not wide, wide
+    low = [entry for entry in browser.execute_script(CONTRAST) if entry[0] < 4.5]
+    assert not low, low[:10]
+    assert browser.execute_script(NAMES) == []

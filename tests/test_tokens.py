@@ -26,6 +26,10 @@ TAKERS = {
     "encdiff": "digits",
 }  # fmt: skip
 every_taker = pytest.mark.parametrize("name", TAKERS)
+every_kind = pytest.mark.parametrize(
+    ("name", "data"), [("paramrel_c", "digits"), ("paramrel_d", "digits_binarized"), ("paramrel_d", "digits")],
+    ids=["continuous", "binary", "17 classes"],
+)  # fmt: skip
 CENTRES = tuple(((torch.arange(16) + 0.5) / 16).tolist())
 FLOWS = {
     "continuous": ContinuousFlow(1e-3, CENTRES), "discretised": DiscretisedFlow(0.03, CENTRES),
@@ -193,7 +197,7 @@ class TestShares:
         with torch.no_grad():
             found = _attention(build("paramrel_c", data, TOKENS), arrays, RNG)["token_attention"]
             assert found.shape == (8, 8, 8, 8) and found.dtype == np.float16
-            assert _attention(build("paramrel_c", data), arrays, RNG) == {}
+            assert list(_attention(build("paramrel_c", data), arrays, RNG)) == ["skipped/token_attention"]
 
     @pytest.mark.parametrize("name", ["paramrel_d", "vae", "pca", "diffae"])
     def test_methods_without_tokens_say_so(self, name):
@@ -255,15 +259,28 @@ class TestTraining:
         with pytest.raises(ValueError, match="point has no KL"):
             method("paramrel_d").Config(posterior="point", gamma=0.9, lambda_mmd=0.2)
 
+    @every_kind
     @pytest.mark.parametrize("times", ["uniform", "ddpm"])
-    def test_dropped_images_weigh_what_is_asked(self, times):
-        data, x = dataset("digits"), images(dataset("digits"), 16)
+    def test_dropped_images_weigh_what_is_asked(self, name, data, times):
+        data, x = dataset(data), images(dataset(data), 16)
         base = {"theta_dropout": 1.0, "times": times, "lambda_mmd": 0.0}
-        once, thrice = (build("paramrel_c", data, dropped_weight=w, **base).loss(x, RNG).total for w in (1.0, 3.0))
-        assert torch.allclose(3 * once, thrice)
+        once, thrice = (build(name, data, dropped_weight=w, **base).loss(x, RNG) for w in (1.0, 3.0))
+        assert torch.allclose(3 * once.total, thrice.total)
+        term = "flow" if times == "uniform" else "eps"
+        assert torch.equal(once.reported[term], thrice.reported[term]), "reported without the weight"
         seen = {"theta_dropout": 0.0, "times": times, "lambda_mmd": 0.0}
-        same = [build("paramrel_c", data, dropped_weight=w, **seen).loss(x, RNG).total for w in (1.0, 3.0)]
+        same = [build(name, data, dropped_weight=w, **seen).loss(x, RNG).total for w in (1.0, 3.0)]
         assert torch.equal(*same)
+
+    @every_kind
+    @pytest.mark.parametrize("config", [{"gamma": 0.5, "lambda_mmd": 0.6}, {"lambda_mmd": 2.0}], ids=["kl", "mmd"])
+    def test_the_bottleneck_is_regularised_with_tokens_too(self, name, data, config):
+        data, x = dataset(data), images(dataset(data), 16)
+        built, free = (build(name, data, TOKENS, **c) for c in (config, {"lambda_mmd": 0.0}))
+        terms, plain = built.loss(x, RNG), free.loss(x, RNG)
+        kl, weight = 1 - built.config.gamma, built.config.gamma + built.config.lambda_mmd - 1
+        expected = plain.total + kl * terms.reported["kl"] / data.n_dims + weight * terms.reported["mmd"]
+        assert terms.total.item() == pytest.approx(expected.item(), rel=1e-5) and terms.total != plain.total
 
     def test_with_ddpm_times_dropped_images_count_by_their_squared_error(self):
         data, x = dataset("digits"), images(dataset("digits"), 16)
@@ -371,6 +388,19 @@ class TestTimes:
         assert (at(weight) * at(g) / at(density)).mean().item() == pytest.approx(exact, rel=0.03)
         noise = torch.trapezoid(beta * g * density, u).item()
         assert (flow.beta(drawn) / (1 + flow.beta(drawn))).mean().item() == pytest.approx(noise, rel=5e-3)
+
+    @every_kind
+    def test_training_with_them_minimises_the_squared_error_at_their_ratios(self, name, data):
+        """beta(u) |x - xhat|^2, whatever x is made of: a number, or the one of K classes."""
+        data, x = dataset(data), images(dataset(data), 16)
+        built = build(name, data, times="ddpm", encoder="static", posterior="point", lambda_mmd=0.0)
+        u = ddpm_times(built.flow, RNG.stratified("u", 16))
+        values = built.flow.to_flow(x)
+        output = built._output(built.flow.sample(values, u, RNG.at("theta")), u, built.encode(x).mean)
+        error = built.flow.beta(u) * built.flow.squared_error(values, output).flatten(1).sum(1)
+        terms = built.loss(x, RNG)
+        assert terms.reported["eps"].item() == pytest.approx(error.mean().item(), rel=1e-5)
+        assert terms.total.item() == pytest.approx(error.mean().item() / data.n_dims, rel=1e-5)
 
     def test_training_with_them_minimises_the_error_of_the_noise(self):
         """The reported loss is the mean of beta(u) |x - xhat|^2 at those times."""

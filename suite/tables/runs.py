@@ -47,7 +47,7 @@ def table4(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tuple[pd.Dat
     headings = ["data set", "method", *(f"{part}, MB{end}" for part in PARTS for end in (", published", ""))]
     notes = [
         *reasons.notes,
-        "MB: 10^6 bytes of float32. Published: for CelebA and one ParamReL, whose variants do not differ in size. Why the "
+        "The same for every seed. MB: 10^6 bytes of float32. Published: for CelebA and one ParamReL, whose variants do not differ in size. Why the "
         "printed sizes do not follow from the printed widths: docs/parameters.md.",
     ]
     return frame_of(lines, headings), notes
@@ -70,7 +70,7 @@ def table5(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tuple[pd.Dat
     missing = [dataset(data).title for data in sets if data not in here]
     notes = [
         *reasons.notes,
-        "Here: of the trained methods; several values where methods differ. bins of a binary set: 2. epochs: passes over the "
+        "Here: of the trained methods, the same for every seed; several values where methods differ. bins of a binary set: 2. epochs: passes over the "
         f"training images. {DASH}: the paper does not say.",
         *([f"Not in this preset: {', '.join(missing)}; the published settings are shown."] if missing else []),
     ]
