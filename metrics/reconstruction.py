@@ -34,6 +34,25 @@ class Mse(OfReconstructions):
         return Value(float(np.square(made - source).mean()), len(made))
 
 
+class MsePermuted(Metric):
+    """Mean squared error of reconstructions with another image's z, all else that the method keeps unchanged.
+
+    Where it is no larger than ``mse``, the reconstruction says nothing of z.
+    """
+
+    name = "mse_permuted"
+    version = 1
+    title = "MSE, another's z"
+    direction = "none"
+    range = (0.0, 1.0)
+    needs = ("reconstructed_permuted", "x_test")
+    source = "ours"
+
+    def compute(self, arrays: Arrays, seed: int) -> Value:
+        made, source = pairs(arrays, "reconstructed_permuted")
+        return Value(float(np.square(made - source).mean()), len(made))
+
+
 class Psnr(OfReconstructions):
     """10 log10(1 / MSE), of the MSE over all images: a mean of per-image values would be infinite as soon as one
     binary image is met exactly."""

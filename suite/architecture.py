@@ -16,13 +16,19 @@ from torch import nn
 
 from paramrel.flows import Flow
 from paramrel.methods._paramrel import ParamRel
-from paramrel.networks import Condition, Decoder, Down, Encoder, Middle, UNet, Up, n_parameters
+from paramrel.networks import Condition, Decoder, Down, Encoder, Middle, ReadingBlock, UNet, Up, n_parameters
 from suite.cells import Cell
 from suite.style import NORMAL, PAGE, plt, save
 
 CONTAINERS = (UNet, Encoder, Decoder, Down, Middle, Up, nn.ModuleList, nn.Sequential)
 """Modules that are looked into; every other one with weights is a layer of the drawing."""
-FACES = {"ResBlock": "#CFE6F5", "Attention": "#F6D5C3", "Conv2d": "#E8E8E8", "Linear": "#E8E8E8"}
+FACES = {
+    "ResBlock": "#CFE6F5",
+    "ReadingBlock": "#CDEBDD",
+    "Attention": "#F6D5C3",
+    "Conv2d": "#E8E8E8",
+    "Linear": "#E8E8E8",
+}
 ENTERS = {"u": "#0072B2", "z": "#D55E00"}
 
 
@@ -37,7 +43,7 @@ class Layer:
     shape: tuple[int, ...]
     """Of its output, without the batch."""
     enters: tuple[str, ...]
-    """What modulates it: "u", "z"."""
+    """What modulates it or, as tokens, is read by it: "u", "z"."""
     n_parameters: int
 
     @property
@@ -60,6 +66,7 @@ def layers(network: nn.Module, *inputs: torch.Tensor | None) -> list[Layer]:
     def note(name: str):
         def hook(module: nn.Module, given: tuple, out: torch.Tensor) -> None:
             enters = known if len(getattr(module, "modulations", ())) == len(known) else []
+            enters = [*enters, "z"] if isinstance(module, ReadingBlock) else enters
             found.append(
                 Layer(name, type(module).__name__, given[0].shape[1], tuple(out.shape[1:]), tuple(enters), n_parameters(module))
             )  # fmt: skip

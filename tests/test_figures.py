@@ -175,8 +175,9 @@ def test_a_method_looks_the_same_everywhere_and_is_told_apart_by_the_colour_blin
     variants = [style.look("paramrel_d", order) for order in range(30)]
     assert {(v.colour, v.marker) for v in variants} == {(looks()["paramrel_d"].colour, looks()["paramrel_d"].marker)}
     assert len({(v.line, v.fill) for v in variants}) == 30
-    presets = load(ROOT / "params.yaml").presets.values()
-    assert max(len(of.variants or ()) for preset in presets for of in (preset.per_method or {}).values()) <= 30
+    params = load(ROOT / "params.yaml")
+    presets = [resolve(params, name) for name in params.presets]
+    assert 10 < max(len(of.variants or ()) for preset in presets for of in preset.per_method.values()) <= 30
 
 
 SEEN = {
@@ -279,6 +280,17 @@ def test_a_drawing_has_every_layer_of_the_network(drawn):
     assert not any(layer.enters for layer in chosen.encoders["vanilla"])
     assert chosen.encoders["progressive"][-1].shape == (2 * cell.network.latent_dim,)
     assert [layer.size for layer in chosen.unet if layer.name.startswith("middle")] == ["7x7"] * 3
+
+
+def test_z_enters_where_tokens_are_read():
+    tokens = {"paramrel_d": {"variants": {"tokens": {"network": {"conditioning": "tokens", "token_levels": [1]}}}}}
+    preset = resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | {"per_method": tokens}}}, "p"), "t")
+    unet = architecture.networks(make_cell(preset, "digits_binarized", "paramrel_d", "tokens", 0), "tokens").unet
+    reading = [layer for layer in unet if layer.kind == "ReadingBlock"]
+    assert reading and all(layer.enters == ("u", "z") for layer in reading)
+    assert {layer.enters for layer in unet if layer.kind == "ResBlock"} == {("u",)}, (
+        "the top level reads no tokens here"
+    )
 
 
 def test_the_drawings_in_the_docs_are_of_this_code(drawn, tmp_path):

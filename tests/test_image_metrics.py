@@ -16,6 +16,8 @@ def test_errors_by_hand():
     x = images()
     case = {"x_test": 0.9 * x, "reconstructed": 0.9 * x + 0.1}
     assert metric("mse")(case).value == pytest.approx(0.01) and metric("psnr")(case).value == pytest.approx(20)
+    other = case | {"reconstructed_permuted": 1 - case["x_test"]}
+    assert metric("mse_permuted")(other).value == pytest.approx(np.square(1 - 2 * case["x_test"]).mean())
     bits = np.zeros((2, 1, 4, 4), np.uint8)
     wrong = bits.copy()
     wrong[0, 0, 0] = 1

@@ -31,7 +31,7 @@ DISENTANGLEMENT = (
     "tad_progressive",
 )  # fmt: skip
 IMAGES = (
-    "mse", "psnr", "ssim", "bit_error", "notblur", "notblur_from_code", "round_trip", "round_trip_permuted",
+    "mse", "mse_permuted", "psnr", "ssim", "bit_error", "notblur", "notblur_from_code", "round_trip", "round_trip_permuted",
     "subcode_std", "smoothness", "smoothness_max",
 )  # fmt: skip
 PROGRESSIVE = ("auroc", "auroc_progressive", "accuracy", "accuracy_progressive")

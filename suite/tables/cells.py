@@ -20,7 +20,7 @@ KEYS = ("data set", "metric", "setting", "method", "against")
 DIGITS = {
     "auroc": 4, "auroc_progressive": 4, "auroc_sampled": 4, "loss_own": 2, "loss_permuted": 2, "loss_mean": 2,
     "loss_prior": 2, "permuted_ratio": 2, "active_units": 1, "kl": 1, "rate": 1, "distortion": 2, "mse_from_code": 4,
-    "attrs": 1, "mse": 5, "psnr": 2, "ssim": 4, "bit_error": 4, "round_trip": 6, "round_trip_permuted": 4,
+    "attrs": 1, "mse": 5, "mse_permuted": 5, "psnr": 2, "ssim": 4, "bit_error": 4, "round_trip": 6, "round_trip_permuted": 4,
     "smoothness": 4, "smoothness_max": 4,
 }  # fmt: skip
 """Decimals of metrics; three for all others."""
