@@ -88,6 +88,12 @@ def write_runs(runs: pd.DataFrame, path: Path) -> None:
     write_text(path, shown.to_csv(index=False, lineterminator="\n"))
 
 
+def uncommitted(runs: pd.DataFrame | None) -> list[str]:
+    """What a reader must know of runs whose code is in no commit, in words; nothing if there are none."""
+    n = 0 if runs is None or runs.empty else int((runs.dirty == "True").sum())
+    return [f"{n} of {len(runs)} runs were made by code with uncommitted changes"] if n else []
+
+
 def run_line(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
     """The line of a cell, from its run.json."""
     resolved = record["resolved"]

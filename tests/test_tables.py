@@ -253,6 +253,14 @@ def test_sizes_settings_and_cost_stand_beside_the_paper():
     assert cost.loc["InfoDiffusion", "sampling, ms per image ↓"].startswith("2.50 ±")
 
 
+def test_code_with_uncommitted_changes_is_counted():
+    rows = example()
+    runs = runs_of(rows)
+    assert not any("uncommitted" in note for note in make("cost", rows, runs)[1])
+    runs.loc[:1, "dirty"] = "True"
+    assert "2 of 9 runs were made by code with uncommitted changes." in make("cost", rows, runs)[1]
+
+
 def test_ablations_show_the_settings_in_which_variants_differ():
     rows = example(bases=(("vae", "default", 0.9), ("paramrel_d", "self", 0.8), ("paramrel_d", "vanilla", 0.7)))
     runs = runs_of(rows)

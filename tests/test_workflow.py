@@ -56,7 +56,7 @@ def test_the_whole_graph(project, tmp_path):
         assert "no network in this test" in blocked.stderr
     assert len((tmp_path / "attempts").read_text().splitlines()) == 2
     (tmp_path / "attempts").unlink()
-    first = snakemake(project, **attempts)
+    first = snakemake(project, "--profile", "local", **attempts)
     assert first.returncode == 0, first.stderr
     assert not (tmp_path / "attempts").exists(), (tmp_path / "attempts").read_text()
     (project / "sitecustomize.py").unlink()

@@ -22,7 +22,7 @@ from suite.report.missing import dashes, missing_cells
 from suite.report.origins import Origins
 from suite.report.pictures import QUALITIES, Quality, figure
 from suite.rows import ROW_COLUMNS, read_rows
-from suite.runs import read_runs
+from suite.runs import read_runs, uncommitted
 from suite.tables import FLOORS, KEYS, TABLES, make
 
 HERE = Path(__file__).parent
@@ -190,7 +190,7 @@ def _facts(rows: pd.DataFrame, recorded: pd.DataFrame | None, wanted: list[Cell]
         ),
         ("data sets", ", ".join(f"{dataset(name).title}" for name in rows.dataset.unique()) or "none"),
         ("seeds", distinct("seed", rows)),
-        ("commit", distinct("commit") + (" (with uncommitted changes)" if "True" in distinct("dirty") else "")),
+        ("commit", distinct("commit") + "".join(f" ({text})" for text in uncommitted(recorded))),
         ("uv.lock, sha256", distinct("lock_sha256")),
         ("processor", distinct("processor")),
         ("device", distinct("device")),

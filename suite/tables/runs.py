@@ -7,6 +7,7 @@ import pandas as pd
 
 from paramrel.data import dataset
 from paramrel.method import method
+from suite.runs import uncommitted
 from suite.statistics import summarise
 from suite.tables import published
 from suite.tables.by_data_set import by_data_set
@@ -110,6 +111,7 @@ def cost_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tuple[pd
         "shared the machine with others: compare orders of magnitude. Peak memory: of the whole training process, Python "
         "and torch included. No two runs give the same numbers, so this table is no part of what must be reproduced. "
         "Sampling: images from given codes in the preset's sampling_steps, one step for autoencoders.",
+        *(f"{text}." for text in uncommitted(runs)),
     ]
     return frame_of(lines, columns), notes if lines else [f"No line: {NO_RUNS}."]
 
