@@ -62,7 +62,7 @@ def likelihood_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         "per image. bits/dim = (distortion + rate) / (D ln 2), an upper bound on −log2 p(x) per dimension. The rate of "
         "ParamReL (self) is 0 because z is the receiver's own noise there; its KL to the prior is in `latent_usage`. An "
         "MMD alone does not keep the rate small. A code that is a point is given a tenth of the codes' standard deviation as "
-        "width: some 1.8 nats per latent, in return for a bound."
+        "width: some 2.3 nats per latent, in return for a bound."
     )
     return frame, [*notes, *last_notes(frame, rows)]
 
