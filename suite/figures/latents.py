@@ -89,9 +89,9 @@ def panels_figure(panels: list[Panel]) -> Figure:
     )  # fmt: skip
     for axis in axes.flat:
         axis.set_axis_off()
-    image = None
+    image, largest = None, max(panel.importance.max() for panel in panels)
     for panel, (row, column) in zip(panels, places(panels, n_columns), strict=True):
-        image = _draw_importance(axes[2 * row, column], panel)
+        image = _draw_importance(axes[2 * row, column], panel, largest)
         if panel.traversed is not None:
             _draw_traversal(axes[2 * row + 1, column], panel)
     bar = figure.colorbar(image, ax=axes[:2], shrink=0.6, aspect=40, pad=0.01)
@@ -99,11 +99,11 @@ def panels_figure(panels: list[Panel]) -> Figure:
     return figure
 
 
-def _draw_importance(axis: Axes, panel: Panel) -> Collection:
+def _draw_importance(axis: Axes, panel: Panel, largest: float) -> Collection:
     order, n_factors = reading_order(panel.importance), len(panel.factors)
     axis.set_axis_on()
     every, some = (-(-n // MOST_NAMED) for n in (len(order), n_factors))
-    seaborn.heatmap(panel.importance[order], ax=axis, cmap="Greys", vmin=0, vmax=1, cbar=False, rasterized=True)
+    seaborn.heatmap(panel.importance[order], ax=axis, cmap="Greys", vmin=0, vmax=largest, cbar=False, rasterized=True)
     axis.set_title(panel.title, fontsize=NORMAL)
     axis.tick_params(length=0)
     axis.set_yticks(np.arange(0, len(order), every) + 0.5, [f"z[{j}]" for j in order[::every]], rotation=0)
