@@ -19,6 +19,8 @@ N_FOLDS = 5
 GRID = np.arange(101, dtype=np.float32) * np.float32(0.01)
 MIN_RANGE = 0.2
 """nashae: a latent of a smaller range (max - min) is not looked at."""
+ROUNDING = 1e-12
+"""By how much an AUROC that is the threshold may come out below it."""
 
 Mode = Literal["exact", "nashae"]
 
@@ -123,7 +125,7 @@ def tad(z: np.ndarray, attributes: np.ndarray, mode: Mode = "exact", config: Tad
     ordered = np.sort(auroc, 1)
     second = ordered[:, -2] if z.shape[1] > 1 else np.zeros(len(auroc))
     gap, shares = ordered[:, -1] - second, redundancy(attributes)
-    captured = (ordered[:, -1] >= config.min_auroc) & (shares <= config.max_redundancy)  # False where NaN
+    captured = (ordered[:, -1] >= config.min_auroc - ROUNDING) & (shares <= config.max_redundancy)  # False where NaN
     return Tad(float(gap[captured].sum()), int(captured.sum()), auroc, shares, gap, captured)
 
 

@@ -435,7 +435,7 @@ def test_every_shape_can_be_matched(name, shape, monkeypatch):
 
 @pytest.mark.parametrize("preset", [name for name in PARAMS.presets if name.startswith("tokens")])
 def test_tokens_have_as_many_parameters_as_adagn(preset, monkeypatch):
-    """Within ten percent for one method and number of latents; with whole transformer blocks within a third."""
+    """Within twelve percent for one method and number of latents; with whole transformer blocks within a third."""
     from suite import cells as cells_module
 
     monkeypatch.setattr(cells_module, "_n_images", lambda name: 1000)
@@ -449,7 +449,7 @@ def test_tokens_have_as_many_parameters_as_adagn(preset, monkeypatch):
             if built.net.conditioning == "tokens":
                 plain = built.net.model_copy(update={"conditioning": "adagn", "token_transformer": False})
                 share = n_parameters(built) / budget(built.data.shape, plain)
-                assert 0.9 <= share <= (1.33 if cell.network.token_transformer else 1.1), (str(cell), share)
+                assert 0.9 <= share <= (1.33 if cell.network.token_transformer else 1.12), (str(cell), share)
                 compared.append(cell.method)
     assert "paramrel_c" in compared
 

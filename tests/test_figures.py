@@ -54,7 +54,7 @@ def codes(cell, rng: np.random.Generator) -> dict[str, np.ndarray]:
     if cell.method == "pixels":
         return made
     if cell.method in ("vae", "paramrel_d"):  # as if they read tokens
-        made["token_attention"] = rng.random((8, 4, *shape[1:])).astype(np.float16)
+        made["token_attention"] = rng.random((8, 8, *shape[1:])).astype(np.float16)
     made |= {"decoded": images(20), "reconstructed": images(20), "interpolated": images(8, 9)}
     made |= {"interpolated_slerp": images(8, 9), "traversed": images(4, 11), "traversed_dims": np.arange(4)}
     made |= {"round_trip": images(20), "round_trip_permuted": images(20), "from_code": images(20)}
@@ -82,7 +82,7 @@ def measured(cell, rng: np.random.Generator) -> list[dict]:
         auroc[4] = np.nan
         attributes = [{"name": f"a_{i}", "captured": bool(auroc[i].max() > 0.75)} for i in range(5)]
         plain = [[None if np.isnan(value) else value for value in row] for row in auroc]
-        values["dci"], extra["dci"] = rng.random(), {"importance": rng.random((8, 3)).tolist()}
+        values["dci"], extra["dci"] = rng.random(), {"importance": rng.random((8, 3)).tolist(), "factors": ["floor", "wall", "shape"]}
         extra["tad"] = {"auroc": plain, "attributes": attributes}
     if cell.method.startswith("paramrel"):
         values["auroc_progressive"] = rng.random()

@@ -68,7 +68,7 @@ def tad_by_hand(z: np.ndarray, y: np.ndarray, one) -> tuple[float, int]:
         scores = sorted(one(y[:, a], z[:, j]) for j in range(z.shape[1]))
         own = mutual_info_score(y[:, a], y[:, a])
         shared = max((mutual_info_score(y[:, a], y[:, b]) for b in range(y.shape[1]) if b != a), default=0)
-        if scores[-1] >= 0.75 and shared / own <= 0.2:
+        if scores[-1] >= 0.75 - 1e-12 and shared / own <= 0.2:
             total += scores[-1] - scores[-2]
             captured += 1
     return total, captured

@@ -11,7 +11,7 @@ from suite.cells import Cell
 from suite.config import Preset
 from suite.figures._files import Contender, Files
 from suite.figures.latents import reading_order
-from suite.strips import GAP, TILE, Block, Layout, Row, draw_flow, page, wrapped
+from suite.strips import GAP, IMAGES, LABEL, TILE, Block, Layout, Row, draw_flow, page, wrapped
 from suite.style import COLUMN, nothing, plt
 
 Arrays = dict[str, np.ndarray]
@@ -33,7 +33,7 @@ ROUND_TRIPS = {
 }
 WITHOUT_SUBCODE = {"round_trip": "z alone", "round_trip_permuted": "another's z"}
 DETAIL = Layout(label=0, tile=128)
-WIDE = Layout(label=0, images=21 * (TILE + GAP))
+WIDE = Layout(label=0, images=LABEL + IMAGES)
 GRID = Layout(label=0, images=8 * (TILE + GAP), columns=3)
 N_SAMPLES, N_DETAIL = 64, 5
 N_ATTENDED = 4
