@@ -156,7 +156,10 @@ def _draw_column(axis: plt.Axes, canvas: np.ndarray, column: Sequence[Block], x:
     for block in column:
         if block.section != section:
             section = block.section
-            axis.text(x, y + SECTION - 12, section, fontsize=NORMAL + 0.5, weight="bold", va="baseline")
+            fits = layout.width / (0.68 * DPI / 72 * len(section))  # so that it ends before the next column
+            axis.text(
+                x, y + SECTION - 12, section, fontsize=max(SMALL, min(NORMAL + 0.5, fits)), weight="bold", va="baseline"
+            )
             y += SECTION
         if block.head:
             at = x

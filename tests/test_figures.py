@@ -82,7 +82,10 @@ def measured(cell, rng: np.random.Generator) -> list[dict]:
         auroc[4] = np.nan
         attributes = [{"name": f"a_{i}", "captured": bool(auroc[i].max() > 0.75)} for i in range(5)]
         plain = [[None if np.isnan(value) else value for value in row] for row in auroc]
-        values["dci"], extra["dci"] = rng.random(), {"importance": rng.random((8, 3)).tolist(), "factors": ["floor", "wall", "shape"]}
+        values["dci"], extra["dci"] = (
+            rng.random(),
+            {"importance": rng.random((8, 3)).tolist(), "factors": ["floor", "wall", "shape"]},
+        )
         extra["tad"] = {"auroc": plain, "attributes": attributes}
     if cell.method.startswith("paramrel"):
         values["auroc_progressive"] = rng.random()

@@ -58,12 +58,12 @@ def test_variants_of_a_method_stand_side_by_side():
 
 def test_a_token_lights_what_reads_it():
     image = np.full((3, 4, 4), 0.8)
-    shares = np.zeros((2, 4, 4))
-    shares[0, :2], shares[1, 2:] = 0.6, 0.3
+    shares = np.zeros((10, 4, 4))
+    shares[0, :2], shares[1, 2:] = 0.6, 0.2
     shown = attention_image(image, shares)
-    assert shown.shape == (3, 3, 4, 4) and np.array_equal(shown[0], image)
+    assert shown.shape == (11, 3, 4, 4) and np.array_equal(shown[0], image)
     assert (shown[1, :, :2] == 0.8).all() and (shown[1, :, 2:] == 0).all()
-    assert np.allclose(shown[2, :, 2:], 0.4), "half as much as the largest share of any token"
+    assert np.allclose(shown[2, :, 2:], 0.4), "twice an equal share of ten: half as bright"
     assert (attention_image(image, 0 * shares)[1:] == 0).all()
 
 

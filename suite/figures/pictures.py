@@ -37,6 +37,8 @@ WIDE = Layout(label=0, images=LABEL + IMAGES)
 GRID = Layout(label=0, images=8 * (TILE + GAP), columns=3)
 N_SAMPLES, N_DETAIL = 64, 5
 N_ATTENDED = 4
+BRIGHT = 4
+"""Equal shares (1/d each) of a token that is shown at full brightness."""
 
 
 def _first(images: np.ndarray) -> np.ndarray:
@@ -198,9 +200,9 @@ def traversal(preset: Preset, runs: Path) -> Figure:
 
 
 def attention_image(image: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The image, then it as each token's readers see it: brightness is the share of the token over the largest share that
-    any token has anywhere. (C, H, W) and (d, H, W) to (d + 1, C, H, W) in [0, 1]."""
-    return np.concatenate((image[None], image[None] * (shares / max(shares.max(), 1e-12))[:, None]))
+    """The image, then it as each token's readers see it: as bright as the token's share, fully from ``BRIGHT`` equal
+    shares on. (C, H, W) and (d, H, W) to (d + 1, C, H, W) in [0, 1]."""
+    return np.concatenate((image[None], image[None] * np.minimum(1, shares * len(shares) / BRIGHT)[:, None]))
 
 
 def attention(preset: Preset, runs: Path) -> Figure:
@@ -211,7 +213,7 @@ def attention(preset: Preset, runs: Path) -> Figure:
             return ()
         shares = arrays["token_attention"].astype(np.float32)
         order = reading_order(arrays["importance"]) if "importance" in arrays else np.arange(shares.shape[1])
-        texts = ["image", *(f"z[{j}]" for j in order)]
+        texts = ["x", *(f"z[{j}]" for j in order)]
         shown = [attention_image(x, s[order]) for x, s in zip(arrays["x_test"][:N_ATTENDED], shares, strict=False)]
         return tuple(
             row for i, images in enumerate(shown) for row in wrapped("", images, WIDE, texts if i == 0 else ())
