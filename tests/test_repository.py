@@ -143,9 +143,16 @@ MIXED = (
 )  # fmt: skip
 
 
+TOKENS = (
+    ("dci", 3), ("dci_completeness", 3), ("dci_informativeness", 3), ("factor_vae", 3), ("tad", 2), ("attrs", 1),
+    ("agreement", 3), ("permuted_ratio", 1), ("mse_from_code", 4), ("bits_per_dim", 2),
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("page", "table"),
     [
+        ("disentanglement", ("paramrel_c", "tokens_decisive", "shapes3d_rendered_16_large", TOKENS)),
         ("variants", ("paramrel_d", "search_digits", "digits_binarized", SEARCH)),
         ("variants", ("paramrel_d", "search_mnist", "mnist_binarized", SEARCH)),
         ("mixed_table", ("paramrel_mixed", "table", "breast_cancer_mixed", MIXED)),
