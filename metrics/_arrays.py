@@ -9,7 +9,7 @@ from paramrel.errors import UserError
 Arrays = Mapping[str, np.ndarray]
 
 SHAPES: Mapping[str, str] = {
-    "z": "N d", "z_sampled": "N d", "z_std": "N d", "y": "N k?", "attributes": "N k?",
+    "z": "N d", "z_sampled": "N d", "z_std": "N d", "z_other_type": "N d", "y": "N k?", "attributes": "N k?",
     "progressive_z": "S N d", "progressive_s": "S",
     "x_test": "M C H W", "y_test": "M k?", "probe_x": "P C H W", "probe_y": "P k?", "binary": "",
     "decoded": "M C H W", "reconstructed": "M C H W", "reconstructed_permuted": "M C H W", "generated": "M C H W",

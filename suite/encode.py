@@ -37,13 +37,14 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     """Write ``run``/codes-<hash>.npz from ``run``/model.safetensors, and beside it timing-<hash>.json.
 
     Arrays: z, z_std, z_sampled (N, d), y (N,) or (N, k) with y_names (k,), attributes (N, A) with attribute_names (A,)
-    (not for classes) of the images that probes see; x_test, y_test (M, ...) and, where
-    the method can: progressive_z (S, N, d) at flow times progressive_s (S,); decoded, reconstructed,
-    reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at loss_points, nll_data
-    and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous columns; probe_x, probe_y
-    for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the method cannot make
-    NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. The timing, which no
-    two runs share, is apart from what must be the same: seconds per image of ``generated``, None where there is none.
+    (not for classes) of the images that probes see; z_other_type (N, d) of the same images as another type of data;
+    x_test, y_test (M, ...) and, where the method can: progressive_z (S, N, d) at flow times progressive_s (S,);
+    decoded, reconstructed, reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at
+    loss_points, nll_data and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous
+    columns; probe_x, probe_y for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the
+    method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. The
+    timing, which no two runs share, is apart from what must be the same: seconds per image of ``generated``, None where
+    there is none.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
@@ -78,7 +79,8 @@ def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.devi
 def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays:
     """Codes, progressive codes, labels and attributes of the images that probes see."""
     splits = ("train", "test") if data.probe_on == "all" else ("test",)
-    codes, labels, progressive = [], [], _Progressive(model, rng.at("progressive"))
+    codes, labels = [], []
+    progressive, other = _Progressive(model, rng.at("progressive")), _OtherType(model, data, rng.device)
     for split in splits:
         chosen = np.arange(data.size(split)) if evaluate.n_codes is None else drawn(data, split, evaluate.n_codes)
         for rows in np.array_split(chosen, -(-len(chosen) // LOADED)):
@@ -86,9 +88,11 @@ def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays
             for x in batches(model, images, rng.device):
                 codes.append(model.encode(x))
                 progressive.add(x)
+            other.add(split, rows)
             labels.append(part)
     z, y = torch.cat([c.mean for c in codes]), np.concatenate(labels)
-    arrays = {"z": z.cpu().numpy(), "y": y, "y_names": np.array(data.label_names)} | progressive.arrays()
+    arrays = {"z": z.cpu().numpy(), "y": y, "y_names": np.array(data.label_names)}
+    arrays |= progressive.arrays() | other.arrays()
     attributes = data.attributes(y)
     if attributes is None:
         arrays |= _skipped("attributes", "attribute_names", reason="the data set has classes, no attributes")
@@ -121,6 +125,28 @@ class _Progressive:
         if self.reason is not None:
             return _skipped("progressive_z", "progressive_s", reason=self.reason)
         return {"progressive_z": torch.cat(self.parts, 1).numpy(), "progressive_s": np.array(TIMES)}
+
+
+class _OtherType:
+    """Codes of the same images as data of another type, part by part."""
+
+    def __init__(self, model: Method, data: DataSet, device: torch.device) -> None:
+        self.model, self.data, self.device = model, data, device
+        self.parts: list[Tensor] = []
+        self.reason: str | None = None
+
+    def add(self, split: Split, rows: np.ndarray) -> None:
+        if self.reason is None:
+            try:
+                images = self.data.other_type(split, rows)
+                self.parts += [self.model.encode(x).mean for x in batches(self.model, images, self.device)]
+            except Unsupported as reason:
+                self.reason = str(reason)
+
+    def arrays(self) -> Arrays:
+        if self.reason is not None:
+            return _skipped("z_other_type", reason=self.reason)
+        return {"z_other_type": torch.cat(self.parts).cpu().numpy()}
 
 
 def _uses(model: Method, data: DataSet, codes: Arrays, evaluate: Evaluate, rng: Rng) -> Arrays:

@@ -83,10 +83,15 @@ def test_train_encode_evaluate_by_hand(tiny_params, tmp_path):
     assert record["lock_sha256"] == hashlib.sha256((ROOT / "uv.lock").read_bytes()).hexdigest()
     assert record["seconds"] > 0 and record["peak_memory_mib"] > 50 and record["machine"]["processor"]
     codes = paramrel("encode", *cell).stdout.strip()
-    done = paramrel("evaluate", codes, "--metric", "auroc", "--metric", "agreement", "--out", str(tmp_path / "m.json"))
+    with np.load(codes) as arrays:
+        z, other = arrays["z"], arrays["z_other_type"]
+    assert other.shape == z.shape and not np.allclose(other, z)
+    done = paramrel("evaluate", codes, "--metric", "auroc", "--metric", "auroc_other_type", "--metric", "agreement",
+                    "--out", str(tmp_path / "m.json"))  # fmt: skip
     assert done.exit_code == 0, done.stderr
     rows = {row["metric"]: row for row in json.loads((tmp_path / "m.json").read_text())["rows"]}
-    assert rows["auroc"]["n"] == 1797 and len(rows["auroc"]["folds"]) == 5 and rows["agreement"]["n"] == 40
+    assert rows["auroc"]["n"] == rows["auroc_other_type"]["n"] == 1797
+    assert len(rows["auroc"]["folds"]) == 5 and rows["agreement"]["n"] == 40
     assert paramrel("table", "--config", str(tiny_params), "--runs", str(tmp_path / "runs")).exit_code == 2
 
 

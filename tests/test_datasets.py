@@ -6,8 +6,9 @@ import torch
 
 from paramrel.data import Arrays, dataset, datasets
 from paramrel.data._base import SPLITS, DataSet, hashed_order, hashed_split
-from paramrel.errors import UserError
+from paramrel.errors import Unsupported, UserError
 from paramrel.rng import Rng
+from tests.toys import BinnedDigits
 
 MAX_BYTES = 1 << 26
 """Larger sets are not made here; tests/test_real_data.py (slow) does."""
@@ -92,6 +93,17 @@ def test_dynamic_binarisation_follows_grey_values_and_the_stream():
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     assert drawn.mean().item() == pytest.approx(0.2, abs=0.01)
     assert torch.equal(drawn, data.to_model(grey, Rng((0,)))) and not torch.equal(drawn, data.to_model(grey, Rng((1,))))
+
+
+def test_the_other_type_is_grey_where_methods_see_binarised_images_and_the_other_way_round():
+    rows = np.array([3, 0, 7])
+    digits, binarized = dataset("digits"), dataset("digits_binarized")
+    assert np.array_equal(binarized.other_type("test", rows), digits.evaluation_images("test", rows)[0])
+    assert np.array_equal(digits.other_type("test", rows), binarized.evaluation_images("test", rows)[0])
+    binned = BinnedDigits()
+    assert set(np.unique(binned.other_type("test", rows))) == {binned.centres[0].item(), binned.centres[-1].item()}
+    with pytest.raises(Unsupported):
+        dataset("breast_cancer_mixed").other_type("test", rows)
 
 
 def test_a_threshold_binarises_without_noise():

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paramrel.errors import UserError
+from paramrel.errors import Unsupported, UserError
 from paramrel.rng import Rng
 
 Split = Literal["train", "test"]
@@ -183,6 +183,24 @@ class DataSet(ABC):
             return drawn.to(torch.uint8).numpy()[rows], arrays.labels[rows]
         images = self.to_model(torch.from_numpy(arrays.images[rows]), fixed)
         return (images.to(torch.uint8) if self.binary else images).numpy(), arrays.labels[rows]
+
+    def grey(self, split: Split, rows: np.ndarray) -> np.ndarray:
+        """Grey values of the images of ``rows``, whatever methods see of them: float32 (N, C, H, W) in [0, 1]."""
+        return self.load(split).images[rows].astype(np.float32) / self.levels
+
+    def other_type(self, split: Split, rows: np.ndarray) -> np.ndarray:
+        """The images of ``rows`` as data of another type, float32 (N, C, H, W) in [0, 1]: grey values of a set that
+        methods see binarised; of the others the least and the greatest of ``centres``, by a threshold of one half.
+
+        Raises ``Unsupported`` for tables.
+        """
+        if self.kind == "mixed":
+            raise Unsupported("columns of a table have their types by their meaning")
+        grey = self.grey(split, rows)
+        if self.binary:
+            return grey
+        centres = self.centres.numpy()
+        return np.where(grey > 0.5, centres[-1], centres[0])
 
     def fingerprint(self) -> str:
         """sha256 over both splits' arrays: which numbers a run was trained and evaluated on."""

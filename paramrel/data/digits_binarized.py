@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from paramrel.data._base import Split
 from paramrel.data.digits import Digits
 
 
@@ -17,3 +18,6 @@ class DigitsBinarized(Digits):
 
     def stored(self, images: np.ndarray) -> np.ndarray:
         return (images > 8).astype(np.uint8)
+
+    def grey(self, split: Split, rows: np.ndarray) -> np.ndarray:
+        return Digits().grey(split, rows)

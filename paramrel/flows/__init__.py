@@ -6,6 +6,7 @@ Flow time u runs in [0, 1]: u = 0 is the prior, u = 1 the data (the ParamReL pap
 from paramrel.flows._base import Flow, Output, hide
 from paramrel.flows.discrete import DiscreteFlow
 from paramrel.flows.gaussian import ContinuousFlow, DiscretisedFlow, GaussianFlow, Parametrisation
+from paramrel.flows.last_sample import LastSample
 from paramrel.flows.mixed import MixedFlow, Part
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DiscretisedFlow",
     "Flow",
     "GaussianFlow",
+    "LastSample",
     "MixedFlow",
     "Output",
     "Parametrisation",

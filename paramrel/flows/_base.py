@@ -67,6 +67,11 @@ class Flow(ABC):
     def mean_state(self, x: Tensor, u: Tensor) -> Tensor:
         """theta_u of x without noise."""
 
+    def noise_free(self, images: Tensor, u: Tensor) -> Tensor:
+        """theta_u of images (values in [0, 1]) without noise: what codes are read from. Images of a finer type than the
+        flow's are taken as what they say about its classes, where it can (``DiscreteFlow``)."""
+        return self.mean_state(self.to_flow(images), u)
+
     @abstractmethod
     def sample(self, x: Tensor, u: Tensor, rng: Rng) -> Tensor:
         """Draw theta_u ~ p_F(. | x; u)."""
@@ -151,6 +156,11 @@ class Flow(ABC):
     def quantise(self, x: Tensor) -> Tensor:
         """x moved to the nearest of the data's values."""
         return x
+
+    @property
+    def has_ode(self) -> bool:
+        """Whether there is a deterministic way from subcode to data and back (``to_v``, ``from_v``)."""
+        return True
 
     @abstractmethod
     def to_v(self, state: Tensor, u: Tensor) -> Tensor:

@@ -65,6 +65,14 @@ class DiscreteFlow(Flow):
         e = self.one_hot(x)
         return expand(self.beta(u), e) * (self.n_classes * e - 1)
 
+    def noise_free(self, images: Tensor, u: Tensor) -> Tensor:
+        """K = 2: logits beta(u) (2 p - 1) of pixel values p = P(class 1), which for binary images are ``mean_state``, and
+        for grey ones its mean over their Bernoulli draws. K > 2: each value is its nearest class."""
+        if self.n_classes > 2:
+            return super().noise_free(images, u)
+        p = torch.stack((1 - images, images), -1)
+        return expand(self.beta(u), p) * (2 * p - 1)
+
     def sample(self, x: Tensor, u: Tensor, rng: Rng) -> Tensor:
         """Draw theta_u ~ p_F(. | x; u) (BFN Eq. 185): logits beta (K e_x - 1) + sqrt(K beta) eps."""
         mean = self.mean_state(x, u)

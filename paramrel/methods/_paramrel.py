@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from paramrel.attention import mean_shares, recorded_shares
 from paramrel.data import DataSet
 from paramrel.divergences import Kernel, check_mmd_weight, kl_standard_normal, mmd, reparametrise
-from paramrel.flows import Flow, Output, hide
+from paramrel.flows import Flow, LastSample, Output, hide
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet
 from paramrel.points import Scatter, some_of
@@ -30,7 +30,7 @@ REDRAWS = 20
 class ParamRelConfig(Frozen):
     """Settings of ParamReL that do not depend on the flow."""
 
-    later = ("dropped_weight", "posterior", "times")
+    later = ("dropped_weight", "n_updates", "posterior", "times", "update")
 
     z_source: Literal["self", "ahead", "data"] = "ahead"
     """Which theta_s the code in training comes from. self: s = u, as published; then z tells the decoder nothing
@@ -43,6 +43,11 @@ class ParamRelConfig(Frozen):
     theta_dropout: float = Field(0.0, ge=0, le=1)
     """Probability per image that the decoder sees the prior in place of theta_u. The target is unchanged; so is the
     weight of the discrete flow's loss, while the Gaussian flows' becomes that of u = 0 (``ContinuousFlow.loss``)."""
+    update: Literal["bayes", "last_sample"] = "bayes"
+    """bayes: theta_u adds up all sender samples up to u. last_sample, an ablation: the networks see the last of
+    ``n_updates`` sender samples alone (``flows.LastSample``); images are then sampled in so many steps."""
+    n_updates: int = Field(20, ge=1)
+    """Steps of the flow under ``update: last_sample``: the ``sampling_steps`` of the preset."""
     gamma: float = Field(1.0, ge=0, le=1)
     """Mutual-information weight: the KL term has weight 1 - gamma (Eq. 6)."""
     lambda_mmd: float = Field(0.1, ge=0)
@@ -90,7 +95,8 @@ class ParamRel(Method):
 
     def __init__(self, data: DataSet, net: Network, config: ParamRelConfig) -> None:
         super().__init__(data, net, config)
-        self.flow = self.make_flow(data, config)
+        flow = self.make_flow(data, config)
+        self.flow = LastSample(flow, config.n_updates) if config.update == "last_sample" else flow
         self.encoder, self.decoder = self.make_networks(*self.flow.channels(data.shape[0]))
         self.scatter = Scatter(net.latent_dim) if self._is_point else None
 
@@ -143,7 +149,7 @@ class ParamRel(Method):
     def encode(self, x: Tensor) -> Codes:
         """z_sem: posterior at u = 1 with the noise-free flow mean."""
         one = torch.ones(len(x), device=x.device)
-        return self._codes(self.flow.mean_state(self.flow.to_flow(x), one), one)
+        return self._codes(self.flow.noise_free(x, one), one)
 
     def encode_at(self, x: Tensor, s: float, rng: Rng) -> Codes:
         """z_s: posterior at one flow sample theta_s (the noise-free mean would show all of x at any s > 0)."""
@@ -211,7 +217,9 @@ class ParamRel(Method):
         return torch.stack(seen)
 
     @property
-    def subcode_shape(self) -> tuple[int, ...]:
+    def subcode_shape(self) -> tuple[int, ...] | None:
+        if not self.flow.has_ode:
+            return None
         one = torch.ones(1)
         return tuple(self.flow.to_v(self._prior(1, one.device), one).shape[1:])
 

@@ -25,7 +25,7 @@ SETTINGS = {
 """Lines of Table 5, by their names in runs.csv (bins and shape: of the data set)."""
 PAPER5 = ("fashionmnist_binarized", "mnist_binarized", "celeba", "shapes3d", "cifar10")
 ABLATED = (
-    "auroc", "accuracy", "agreement", "permuted_ratio", "active_units", "kl", "auroc_progressive", "mse_from_code",
+    "auroc", "auroc_other_type", "accuracy", "agreement", "permuted_ratio", "active_units", "kl", "auroc_progressive", "mse_from_code",
     "bits_per_dim", "distortion", "rate", "dci", "tad",
 )  # fmt: skip
 
@@ -138,11 +138,7 @@ def ablations_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tup
         notes.append("No method of this preset has two variants; preset ablations has.")
     elif DASH in set(frame["settings"]):
         notes.append(f"settings {DASH}: {NO_RUNS if runs is None else OLDER}.")
-    notes.append(
-        "settings: those in which the variants of a method differ, its own and those of network and training. Not supported "
-        "by the code, so not here: concatenation of the last sender sample in place of the Bayesian update, and codes of "
-        "data of another type than that of the training."
-    )
+    notes.append("settings: those in which the variants of a method differ, its own and those of network and training.")
     return frame, [*notes, *last_notes(frame, mine)]
 
 
