@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -136,6 +137,13 @@ def write_preset(project: Path, **changes) -> Path:
 def snakemake(project: Path, *arguments: str, timeout: int = 1800, **env: str) -> subprocess.CompletedProcess:
     """Run Snakemake in a project to its end."""
     return run("snakemake", "--cores", "2", *arguments, cwd=project, timeout=timeout, PYTHONPATH=str(project), **env)
+
+
+def planned(project: Path) -> dict[str, int]:
+    """How many jobs of each rule a direct Snakemake would run."""
+    said = snakemake(project, "--dry-run", "--quiet", "rules")
+    assert said.returncode == 0, said.stderr
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", said.stdout + said.stderr, re.MULTILINE)}
 
 
 def start(project: Path, *command: str, **env: str) -> subprocess.Popen:

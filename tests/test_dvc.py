@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import TINY_PRESET, run
-from tests.graphs import FEW_TREES, RENDERED, contents, snakemake, write_preset
+from tests.graphs import FEW_TREES, RENDERED, contents, planned, snakemake, write_preset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 METHODS = ["pca", "pixels", "vae"]
@@ -44,13 +44,6 @@ def reproduce(project: Path) -> dict[str, set[str]]:
         stage: {path.parent.name.split("-")[0] for path in (project / f"logs/{stage}").rglob("*.log")}
         for stage in ("train", "encode", "evaluate")
     }
-
-
-def planned(project: Path) -> dict[str, int]:
-    """How many jobs of each rule a direct Snakemake would run."""
-    said = snakemake(project, "--dry-run", "--quiet", "rules")
-    assert said.returncode == 0, said.stderr
-    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", said.stdout + said.stderr, re.MULTILINE)}
 
 
 def unchanged(project: Path) -> bool:

@@ -10,7 +10,7 @@ import yaml
 
 from suite.results import FIGURE_NAMES
 from tests.conftest import run
-from tests.graphs import BROKEN, EVERY_METHOD, OFFLINE, contents, snakemake, write_preset
+from tests.graphs import BROKEN, EVERY_METHOD, OFFLINE, RENDERED, contents, planned, snakemake, write_preset
 
 TOY = '''
 """A toy method: the mean brightness of rows."""
@@ -184,6 +184,13 @@ def test_two_clean_copies_give_the_same_bytes_under_snakemake_and_dvc(project, t
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert len(list(other.glob("runs/*/*/*/run.json"))) > 10, "it must really train"
     assert contents(other / "results/tiny") == made
+
+
+def test_what_was_trained_by_hand_is_not_trained_again_for_a_card_that_is_missing(project):
+    write_preset(project, datasets=[RENDERED], methods=["pca", "vae"])
+    paramrel(project, "train", "--dataset", RENDERED, "--method", "vae", "--seed", "0")
+    jobs = planned(project)
+    assert jobs["fit"] == 1 and jobs["encode"] == 2 and "train" not in jobs
 
 
 @pytest.mark.parametrize(

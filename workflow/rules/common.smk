@@ -105,6 +105,10 @@ def of_every_cell(name):
 
 
 def prepared(wildcards):
-    """The card of a cell's data set, whatever its age; nothing for sets that need no preparation."""
+    """The card of a cell's data set, whatever its age; nothing for sets that need no preparation, and for cells that
+    are trained: a card that is missing here (trained by hand, or pulled) would be made, and its making train them anew.
+    """
     name = planned(wildcards).dataset
-    return ancient(PLAN.card(name)) if name in PLAN.prepared else []
+    files = ("model.safetensors", "run.json", "metrics.jsonl")
+    trained = all(Path(RUNS, wildcards.cell, file).exists() for file in files)
+    return ancient(PLAN.card(name)) if name in PLAN.prepared and not trained else []
