@@ -12,7 +12,7 @@ import pytest
 from suite import locks
 from suite.locks import enter_run, hold, holder, lock_path
 from tests.conftest import run
-from tests.graphs import SLOW, commands_in, contents, kill, snakemake, start, wait_for, write_preset
+from tests.graphs import SLOW, commands_in, contents, kill, planned, snakemake, start, wait_for, write_preset
 
 COMMAND = ("snakemake", "--cores", "2")
 KINDS = ("train", "encode", "evaluate", "table")
@@ -94,6 +94,19 @@ def test_a_rival_is_turned_away_and_an_orphan_is_waited_for(project):
     log = next((project / "logs/train/digits_binarized/toy_slow-a").glob("*.log")).read_text()
     assert "waiting for another process" in log and "meanwhile, in another process" in log
     assert not training(project)
+
+
+@pytest.mark.slow
+def test_a_training_that_ends_after_its_snakemake_was_killed_is_not_made_again(project):
+    write_preset(project, methods=["toy_slow"], per_method={"toy_slow": {"variants": {"a": {}}}})
+    first = start(project, *COMMAND, TOY_SLEEP="2")
+    wait_for(lambda: training(project), 120, "a training")
+    kill(first.pid)
+    first.wait(30)
+    wait_for(lambda: not training(project), 200, "the training's end")
+    assert list(project.glob("runs/*/*/*/run.json"))
+    jobs = planned(project)
+    assert jobs["encode"] == 1 and "train" not in jobs
 
 
 def test_one_process_per_output(tmp_path):
