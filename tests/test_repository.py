@@ -153,6 +153,8 @@ TOKENS = (
     ("page", "table"),
     [
         ("disentanglement", ("paramrel_c", "tokens_decisive", "shapes3d_rendered_16_large", TOKENS)),
+        ("disentanglement", ("paramrel_c", "tokens", "shapes3d_rendered_16_large", TOKENS)),
+        ("disentanglement", ("paramrel_c", "tokens_long", "shapes3d_rendered_16_large", TOKENS)),
         ("variants", ("paramrel_d", "search_digits", "digits_binarized", SEARCH)),
         ("variants", ("paramrel_d", "search_mnist", "mnist_binarized", SEARCH)),
         ("mixed_table", ("paramrel_mixed", "table", "breast_cancer_mixed", MIXED)),
@@ -161,6 +163,22 @@ TOKENS = (
 def test_pages_show_the_committed_numbers(page, table):
     text = (ROOT / f"docs/{page}.md").read_text()
     missing = [line for line in by_variant(*table) if line not in text]
+    assert not missing, "\n".join(missing)
+
+
+LINEAR = (("pca", "default"), ("ica", "default"), ("untrained", "default"))
+CONTROLS = (
+    *LINEAR, ("vae", "default"), ("beta_vae", "default"), ("diffae", "adagn"), ("diffae", "tokens"),
+    ("info_diffusion", "adagn"), ("info_diffusion", "tokens"), ("encdiff", "default"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("preset", "keys"), [("tokens", CONTROLS), ("tokens_long", LINEAR)])
+def test_the_page_of_disentanglement_shows_the_committed_controls(preset, keys):
+    text = (ROOT / "docs/disentanglement.md").read_text()
+    lines = quoted(preset, "shapes3d_rendered_16_large", keys, TOKENS)
+    shown = [f"| {label(*key)} |{line}" for key, line in zip(keys, lines, strict=True)]
+    missing = [line for line in shown if line not in text]
     assert not missing, "\n".join(missing)
 
 
