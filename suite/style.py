@@ -9,6 +9,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -32,6 +34,9 @@ MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 FILLS = ("full", "open", "left", "right", "top")
 """Variants of a method: its colour and marker with another line and filling; six and five, so that thirty differ."""
+SHADES = ("", "black", "white")
+"""What is mixed into the colour of a method's first five variants, the next five, and the next: fifteen marks differ
+without lines."""
 METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}, "svg": {"Date": None}}  # fmt: skip
 
 matplotlib.rcParams.update(
@@ -76,8 +81,15 @@ def looks() -> dict[str, Look]:
 
 def look(name: str, order: int = 0) -> Look:
     """The look of a method's variant; ``order`` is its place among the variants."""
-    base = looks()[name]
-    return Look(base.colour, base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
+    base, shade = looks()[name], SHADES[order // len(FILLS) % len(SHADES)]
+    return Look(shaded(base.colour, shade), base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
+
+
+def shaded(colour: str, shade: str) -> str:
+    """A colour with two fifths of black or white in it; itself without a shade."""
+    if not shade:
+        return colour
+    return to_hex(0.6 * np.array(to_rgb(colour)) + 0.4 * np.array(to_rgb(shade)))
 
 
 def nothing(reason: str) -> Figure:
