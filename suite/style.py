@@ -9,6 +9,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -32,6 +34,9 @@ MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 FILLS = ("full", "open", "left", "right", "top")
 """Variants of a method: its colour and marker with another line and filling; six and five, so that thirty differ."""
+SHADES = (("black", 0.0), ("black", 0.4), ("white", 0.4), ("black", 0.7), ("white", 0.6))
+"""What is mixed into the colour of a method's first five variants, and how much; of the next five; and so on: without
+lines twenty-five marks differ."""
 METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}, "svg": {"Date": None}}  # fmt: skip
 
 matplotlib.rcParams.update(
@@ -76,8 +81,15 @@ def looks() -> dict[str, Look]:
 
 def look(name: str, order: int = 0) -> Look:
     """The look of a method's variant; ``order`` is its place among the variants."""
-    base = looks()[name]
-    return Look(base.colour, base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
+    base, shade = looks()[name], SHADES[order // len(FILLS) % len(SHADES)]
+    return Look(shaded(base.colour, *shade), base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
+
+
+def shaded(colour: str, other: str, share: float) -> str:
+    """A colour with a share of another in it."""
+    if not share:
+        return colour
+    return to_hex((1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other)))
 
 
 def nothing(reason: str) -> Figure:

@@ -18,6 +18,7 @@ from suite.captions import CAPTIONS
 from suite.cells import cells, make_cell, run_dir
 from suite.config import load, parse, resolve
 from suite.figures import FIGURES
+from suite.figures.distributions import beyond, broken
 from suite.names import codes_name, metrics_name
 from suite.plan import Plan, write_stamp
 from suite.results import FIGURE_NAMES, USE_FIGURES
@@ -176,11 +177,13 @@ def test_a_method_looks_the_same_everywhere_and_is_told_apart_by_the_colour_blin
                 distance = np.linalg.norm(colours[i] - colours[j])
                 assert distance > 20, f"{style.PALETTE[i]}, {style.PALETTE[j]} look alike to {kind}: {distance:.0f}"
     variants = [style.look("paramrel_d", order) for order in range(30)]
-    assert {(v.colour, v.marker) for v in variants} == {(looks()["paramrel_d"].colour, looks()["paramrel_d"].marker)}
+    assert {v.marker for v in variants} == {looks()["paramrel_d"].marker}
+    assert {v.colour for v in variants[:5]} == {looks()["paramrel_d"].colour}
     assert len({(v.line, v.fill) for v in variants}) == 30
+    assert len({(v.colour, v.fill) for v in variants[:25]}) == 25, "marks without lines"
     params = load(ROOT / "params.yaml")
     presets = [resolve(params, name) for name in params.presets]
-    assert 10 < max(len(of.variants or ()) for preset in presets for of in preset.per_method.values()) <= 30
+    assert 10 < max(len(of.variants or ()) for preset in presets for of in preset.per_method.values()) <= 25
 
 
 SEEN = {
@@ -202,6 +205,18 @@ def lab(rgb: np.ndarray) -> np.ndarray:
     xyz = to_xyz @ rgb.clip(0, 1) / np.array([0.9505, 1.0, 1.089])
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_long_names_are_broken_where_panels_are_narrow():
+    assert broken("PCA") == "PCA" and broken("untrained encoder") == "untrained\nencoder"
+    assert broken("ParamReL_c (tokens_20_no_dropout)") == "ParamReL_c\n(tokens_20_\nno_dropout)"
+
+
+def test_a_point_far_from_all_others_is_named_and_presses_none_of_them_together():
+    near = {name: np.array([[1.0, 3.0 + i]]) for i, name in enumerate("abcd")}
+    assert beyond(near) == {}
+    assert set(beyond(near | {"far": np.array([[1.0, 3.5], [1.0, 900.0]])})) == {"far"}
+    assert beyond({name: np.zeros((1, 2)) for name in "ab"} | {"c": np.ones((1, 2))}) == {}, "no scale to be far on"
 
 
 def test_a_pixel_is_a_whole_square():

@@ -22,8 +22,12 @@ SEEDS = ("auroc", "accuracy", "agreement", "permuted_ratio", "dci", "tad")
 LOGARITHMIC = ("permuted_ratio",)
 """Metrics that may spread over decades."""
 MAX_LATENTS = 32
-PANELS = 6
-"""Matrices side by side; more where there would be more than two rows of them."""
+PANELS, MOST_PANELS = 6, 8
+"""Matrices side by side, and how many in two rows; beyond these more rows."""
+BEYOND = 20
+"""Times the median from which on a point is named instead of shown: it would press all others together."""
+WIDEST = 12
+"""Letters of a heading's line where panels are narrow."""
 MATRIX, ROW = 3.3, 0.13
 """Inches: height of a matrix, and of a method's row."""
 
@@ -116,7 +120,7 @@ def tad(preset: Preset, runs: Path) -> Figure:
             found.setdefault(contender.dataset, {})[contender] = rows
     if not found:
         return nothing("no data set of this preset has attributes")
-    n_rows = [min(2, -(-len(mine) // PANELS)) for mine in found.values()]
+    n_rows = [max(min(2, -(-len(mine) // PANELS)), -(-len(mine) // MOST_PANELS)) for mine in found.values()]
     height = max(0.6 + ROW * len(mine) + (MATRIX + 0.25) * n for mine, n in zip(found.values(), n_rows, strict=True))
     figure = plt.figure(figsize=(PAGE * len(found), height + 0.3), layout="constrained")
     parts = figure.subfigures(1, len(found), squeeze=False)[0]
@@ -168,11 +172,21 @@ def _matrices(part: SubFigure, mine: dict[Contender, list[dict]], n_rows: int) -
         axis.set_yticks(range(0, len(names), step), names[::step])
         axis.tick_params(length=1.5)
         axis.xaxis.set_major_locator(MaxNLocator(2, integer=True))
-        axis.set_title(contender.label.replace(" (", "\n("), fontsize=SMALL)
+        axis.set_title(broken(contender.label), fontsize=SMALL)
         wide = auroc.shape[1] > MAX_LATENTS
         axis.set_xlabel(f"{MAX_LATENTS} of {auroc.shape[1]} latents" if wide else "latent")
     bar = part.colorbar(image, ax=axes, shrink=0.5, aspect=30, pad=0.01)
     bar.set_label("AUROC")
+
+
+def broken(name: str) -> str:
+    """A method's name in lines: its variant on one of its own, and lines broken at blanks and underscores where they are
+    long."""
+    lines = [""]
+    for part in name.replace(" (", "\n(").replace("_", "_\0").replace(" ", " \0").split("\0"):
+        fits = len((lines[-1] + part).split("\n")[-1]) <= WIDEST
+        lines = [*lines[:-1], lines[-1] + part] if fits else [*lines, part]
+    return "\n".join(line.rstrip(" ") for line in lines if line)
 
 
 def rate_distortion(preset: Preset, runs: Path) -> Figure:
@@ -209,17 +223,33 @@ def _scatter(
             found.setdefault(contender.dataset, {})[contender] = np.array(points)
     if not found:
         return nothing("no method of this preset has a likelihood")
-    figure, axes = grid(len(found), 2, 2.4, extra=0.5)
+    n_named = len({contender.key for mine in found.values() for contender in mine})
+    figure, axes = grid(len(found), 2, 2.4, extra=0.3 + 0.06 * n_named)
     for axis, (data, mine) in zip(axes, found.items(), strict=False):
+        far, title = beyond(mine), dataset(data).title
+        for contender in far:
+            mine = {other: points for other, points in mine.items() if other != contender}
+        if far:
+            said = [f"{c.label} at {points[:, 0].mean():.4g}, {points[:, 1].mean():.4g}" for c, points in far.items()]
+            title += "\nbeyond the axes: " + "; ".join(said)
         for contender, points in mine.items():
             axis.plot(*points.T, ls="", ms=4.5, alpha=0.85, **look(*contender.key[::2]).mark)
         axis.margins(0.08)
         if equal_sums:
             _equal_sums(axis, np.concatenate(list(mine.values())).sum(1))
-        axis.set(title=dataset(data).title, xlabel=x, ylabel=y)
+        axis.set(xlabel=x, ylabel=y)
+        axis.set_title(title, fontsize=SMALL if far else NORMAL)
     legend(figure, [contender.key for mine in found.values() for contender in mine])
     headnote(figure, files.missing(reads))
     return figure
+
+
+def beyond(mine: dict[Contender, np.ndarray]) -> dict[Contender, np.ndarray]:
+    """The methods with a point (n, 2) of which a coordinate is more than ``BEYOND`` times the methods' median."""
+    typical = np.median([np.abs(points).mean(0) for points in mine.values()], 0)
+    return {
+        c: points for c, points in mine.items() if (np.abs(points) > BEYOND * typical).any() and (typical > 0).all()
+    }
 
 
 def _equal_sums(axis: plt.Axes, sums: np.ndarray) -> None:

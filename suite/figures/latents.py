@@ -13,12 +13,14 @@ from suite.config import Preset
 from suite.figures._files import Files
 from suite.figures.curves import headnote
 from suite.strips import pixels
-from suite.style import NORMAL, PAGE, SMALL, TALLEST, nothing, plt
+from suite.style import NORMAL, PAGE, SMALL, nothing, plt
 
 COLUMNS = 3
 """Panels side by side; more where they would be too many rows."""
 MATRIX, STRIP, TITLES = 2.3, 0.2, 0.75
 """Inches: height of a matrix, of a traversal, and of what is written around them."""
+HIGHEST = 26.0
+"""Inches: a higher figure gets more columns. More than a page, as panels in many columns could not be read on one."""
 N_TRAVERSED = 6
 """Traversals of a panel, at most."""
 MOST_NAMED = 20
@@ -79,7 +81,7 @@ def panels_figure(panels: list[Panel]) -> Figure:
     n_strips = max((len(panel.dims) for panel in panels if panel.traversed is not None), default=0)
     height = MATRIX + STRIP * n_strips + TITLES
     n_columns = min(COLUMNS, len(panels))
-    while (n_rows := max(row for row, _ in places(panels, n_columns)) + 1) * height > TALLEST and n_columns < len(
+    while (n_rows := max(row for row, _ in places(panels, n_columns)) + 1) * height > HIGHEST and n_columns < len(
         panels
     ):
         n_columns += 1
