@@ -34,9 +34,9 @@ MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 FILLS = ("full", "open", "left", "right", "top")
 """Variants of a method: its colour and marker with another line and filling; six and five, so that thirty differ."""
-SHADES = ("", "black", "white")
-"""What is mixed into the colour of a method's first five variants, the next five, and the next: fifteen marks differ
-without lines."""
+SHADES = (("black", 0.0), ("black", 0.4), ("white", 0.4), ("black", 0.7), ("white", 0.6))
+"""What is mixed into the colour of a method's first five variants, and how much; of the next five; and so on: without
+lines twenty-five marks differ."""
 METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}, "svg": {"Date": None}}  # fmt: skip
 
 matplotlib.rcParams.update(
@@ -82,14 +82,14 @@ def looks() -> dict[str, Look]:
 def look(name: str, order: int = 0) -> Look:
     """The look of a method's variant; ``order`` is its place among the variants."""
     base, shade = looks()[name], SHADES[order // len(FILLS) % len(SHADES)]
-    return Look(shaded(base.colour, shade), base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
+    return Look(shaded(base.colour, *shade), base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
 
 
-def shaded(colour: str, shade: str) -> str:
-    """A colour with two fifths of black or white in it; itself without a shade."""
-    if not shade:
+def shaded(colour: str, other: str, share: float) -> str:
+    """A colour with a share of another in it."""
+    if not share:
         return colour
-    return to_hex(0.6 * np.array(to_rgb(colour)) + 0.4 * np.array(to_rgb(shade)))
+    return to_hex((1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other)))
 
 
 def nothing(reason: str) -> Figure:
