@@ -31,7 +31,7 @@ TABLE_4 = {("celeba", "paramrel_c"): (245.41, 324.31), ("celeba", "info_diffusio
 WIDTHS = (64, 128, 192, 256)
 """Channels of the first level in the second table; Table 5 has 64 for CelebA."""
 TOKEN_ROWS = (
-    ("paramrel_c", "adagn"), ("paramrel_c", "tokens"), ("paramrel_c", "adagn_20"), ("paramrel_c", "tokens_20"),
+    ("paramrel_c", "adagn_20"), ("paramrel_c", "tokens_20"), ("paramrel_c", "tokens_10"),
     ("diffae", "adagn"), ("diffae", "tokens"), ("info_diffusion", "tokens"), ("encdiff", "default"),
 )  # fmt: skip
 """Rows of preset ``tokens``."""
