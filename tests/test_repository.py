@@ -148,12 +148,18 @@ TOKENS = (
     ("agreement", 3), ("permuted_ratio", 1), ("mse_from_code", 4), ("bits_per_dim", 2),
 )  # fmt: skip
 
+FACES = (
+    ("tad", 2), ("attrs", 1), ("dci", 3), ("auroc", 4), ("agreement", 3), ("permuted_ratio", 2), ("mse_from_code", 4),
+    ("bits_per_dim", 2),
+)  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("page", "table"),
     [
         ("disentanglement", ("paramrel_c", "tokens_decisive", "shapes3d_rendered_16_large", TOKENS)),
         ("disentanglement", ("paramrel_c", "tokens", "shapes3d_rendered_16_large", TOKENS)),
+        ("disentanglement", ("paramrel_c", "tokens_celeba", "celeba_subset_32", FACES)),
         ("disentanglement", ("paramrel_c", "tokens_long", "shapes3d_rendered_16_large", TOKENS)),
         ("variants", ("paramrel_d", "search_digits", "digits_binarized", SEARCH)),
         ("variants", ("paramrel_d", "search_mnist", "mnist_binarized", SEARCH)),
