@@ -79,8 +79,7 @@ def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.devi
 def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays:
     """Codes, progressive codes, labels and attributes of the images that probes see."""
     splits = ("train", "test") if data.probe_on == "all" else ("test",)
-    codes, labels = [], []
-    progressive, other = _Progressive(model, rng.at("progressive")), _OtherType(model, data, rng.device)
+    codes, labels, seen, progressive = [], [], [], _Progressive(model, rng.at("progressive"))
     for split in splits:
         chosen = np.arange(data.size(split)) if evaluate.n_codes is None else drawn(data, split, evaluate.n_codes)
         for rows in np.array_split(chosen, -(-len(chosen) // LOADED)):
@@ -88,11 +87,11 @@ def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> Arrays
             for x in batches(model, images, rng.device):
                 codes.append(model.encode(x))
                 progressive.add(x)
-            other.add(split, rows)
             labels.append(part)
+            seen.append((split, rows))
     z, y = torch.cat([c.mean for c in codes]), np.concatenate(labels)
     arrays = {"z": z.cpu().numpy(), "y": y, "y_names": np.array(data.label_names)}
-    arrays |= progressive.arrays() | other.arrays()
+    arrays |= progressive.arrays() | _other_type(model, data, seen, rng.device)
     attributes = data.attributes(y)
     if attributes is None:
         arrays |= _skipped("attributes", "attribute_names", reason="the data set has classes, no attributes")
@@ -127,26 +126,14 @@ class _Progressive:
         return {"progressive_z": torch.cat(self.parts, 1).numpy(), "progressive_s": np.array(TIMES)}
 
 
-class _OtherType:
-    """Codes of the same images as data of another type, part by part."""
-
-    def __init__(self, model: Method, data: DataSet, device: torch.device) -> None:
-        self.model, self.data, self.device = model, data, device
-        self.parts: list[Tensor] = []
-        self.reason: str | None = None
-
-    def add(self, split: Split, rows: np.ndarray) -> None:
-        if self.reason is None:
-            try:
-                images = self.data.other_type(split, rows)
-                self.parts += [self.model.encode(x).mean for x in batches(self.model, images, self.device)]
-            except Unsupported as reason:
-                self.reason = str(reason)
-
-    def arrays(self) -> Arrays:
-        if self.reason is not None:
-            return _skipped("z_other_type", reason=self.reason)
-        return {"z_other_type": torch.cat(self.parts).cpu().numpy()}
+def _other_type(model: Method, data: DataSet, seen: list[tuple[Split, np.ndarray]], device: torch.device) -> Arrays:
+    """Codes of the images ``seen``, rows of splits, as data of another type."""
+    try:
+        parts = (data.other_type(split, rows) for split, rows in seen)
+        codes = [model.encode(x).mean for images in parts for x in batches(model, images, device)]
+    except Unsupported as reason:
+        return _skipped("z_other_type", reason=str(reason))
+    return {"z_other_type": torch.cat(codes).cpu().numpy()}
 
 
 def _uses(model: Method, data: DataSet, codes: Arrays, evaluate: Evaluate, rng: Rng) -> Arrays:
