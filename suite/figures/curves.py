@@ -42,7 +42,7 @@ def progressive(preset: Preset, runs: Path) -> Figure:
                 if "curve" in row["extra"] and "s" in row["extra"]:
                     found.setdefault((name, contender.dataset), {}).setdefault(contender, []).append(row)
     if not found:
-        return nothing("no method of this preset has codes along a flow")
+        return nothing("no metric of codes along a flow is measured in this preset")
     shown = sorted({name for name, _ in found}, key=lambda name: (name not in FIRST, name))
     data = files.datasets(contender for panel in found.values() for contender in panel)
     panels = [(name, chosen) for chosen in data for name in shown if (name, chosen) in found]

@@ -141,7 +141,7 @@ def _bars(axis: plt.Axes, mine: dict[Contender, list[dict]]) -> None:
         axis.barh([y], [values.mean()], height=0.65, color=style.colour, alpha=0.45)
         axis.plot(values, np.full(len(values), y), ls="", **style.mark)
         axis.annotate(
-            f"{captured:g} captured", (values.max(), y), xytext=(6, 0), textcoords="offset points", va="center"
+            f"{captured:.3g} captured", (values.max(), y), xytext=(6, 0), textcoords="offset points", va="center"
         )
     axis.set_yticks(range(len(mine)), [contender.label for contender in mine])
     axis.set_ylim(len(mine) - 0.4, -0.6)
