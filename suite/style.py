@@ -22,6 +22,8 @@ SMALL, NORMAL = 6, 7
 """Points. Nothing is smaller than 6 in print."""
 COLUMN, PAGE = 3.4, 7.1
 """Inches: one column of a paper, and both."""
+LETTER = 0.046
+"""Inches: a letter of ``SMALL`` type, about."""
 TALLEST = 12.0
 """Inches: higher figures go on in a further column."""
 PALETTE = (
@@ -92,6 +94,18 @@ def shaded(colour: str, other: str, share: float) -> str:
     return to_hex((1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other)))
 
 
+def broken(name: str, widest: int) -> str:
+    """A method's name in lines: in one if that is at most ``widest`` letters; else its variant on a line of its own, and
+    lines broken at blanks and underscores where they are longer."""
+    if len(name) <= widest:
+        return name
+    lines = [""]
+    for part in name.replace(" (", "\n(").replace("_", "_\0").replace(" ", " \0").split("\0"):
+        fits = len((lines[-1] + part).split("\n")[-1]) <= widest
+        lines = [*lines[:-1], lines[-1] + part] if fits else [*lines, part]
+    return "\n".join(line.rstrip(" ") for line in lines if line)
+
+
 def nothing(reason: str) -> Figure:
     """A small figure that says why it is empty."""
     figure = plt.figure(figsize=(COLUMN, 0.5))
@@ -107,7 +121,8 @@ def legend(figure: Figure, shown: Iterable[tuple[str, str, int]], *, lines: bool
         handles.append(
             Line2D([], [], ls=style.line if lines else "", label=label(name, variant), **style.mark)
         )  # fmt: skip
-    columns = max(1, int(figure.get_figwidth() / 1.6))
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = max(1, int(figure.get_figwidth() / (0.45 + longest * LETTER)))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=2.4)
 
 

@@ -18,12 +18,12 @@ from suite.captions import CAPTIONS
 from suite.cells import cells, make_cell, run_dir
 from suite.config import load, parse, resolve
 from suite.figures import FIGURES
-from suite.figures.distributions import beyond, broken
+from suite.figures.distributions import beyond
 from suite.names import codes_name, metrics_name
 from suite.plan import Plan, write_stamp
 from suite.results import FIGURE_NAMES, USE_FIGURES
 from suite.strips import Block, Layout, Row, page, pixels, wrapped
-from suite.style import looks, nothing, save
+from suite.style import broken, looks, nothing, save
 from tests.conftest import ROOT, TINY_PRESET
 
 SMALLEST, TALLEST, WIDEST = 6, 12.2, 7.3
@@ -208,8 +208,21 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def test_long_names_are_broken_where_panels_are_narrow():
-    assert broken("PCA") == "PCA" and broken("untrained encoder") == "untrained\nencoder"
-    assert broken("ParamReL_c (tokens_20_no_dropout)") == "ParamReL_c\n(tokens_20_\nno_dropout)"
+    assert broken("PCA", 12) == "PCA" and broken("untrained encoder", 12) == "untrained\nencoder"
+    assert broken("ParamReL_c (tokens_20_no_dropout)", 12) == "ParamReL_c\n(tokens_20_\nno_dropout)"
+    assert broken("ParamReL_c (tokens_20_no_dropout)", 30) == "ParamReL_c\n(tokens_20_no_dropout)"
+    assert broken("ParamReL_c (tokens_20)", 30) == "ParamReL_c (tokens_20)"
+
+
+def test_no_legend_is_wider_than_its_figure():
+    names = [("paramrel_c", "a_variant_with_a_long_name_" + "x" * i, i) for i in range(8)]
+    for width in (style.COLUMN, style.PAGE):
+        figure = style.plt.figure(figsize=(width, 3), layout="constrained")
+        style.legend(figure, names, lines=True)
+        figure.draw_without_rendering()
+        box = figure.legends[0].get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+        style.plt.close(figure)
 
 
 def test_a_point_far_from_all_others_is_named_and_presses_none_of_them_together():

@@ -16,11 +16,13 @@ from paramrel.data import dataset
 from suite.config import Preset
 from suite.figures._files import Contender, Files
 from suite.statistics import summarise
-from suite.style import COLUMN, PAGE, SMALL, TALLEST, legend, look, nothing, plt
+from suite.style import COLUMN, PAGE, SMALL, TALLEST, broken, legend, look, nothing, plt
 
 TERMS = (("-", "data term"), ("--", "KL of z"), (":", "latent diffusion"))
 FIRST = ("auroc_progressive",)
 """Metrics whose curves come first; others follow by name."""
+WIDEST = 31
+"""Letters of a heading's line above a training."""
 SMOOTHING = 25
 """Logged steps of a running mean."""
 
@@ -84,7 +86,7 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
     used, columns = set(), axes[0].get_gridspec().ncols
     for i, (axis, (contender, found)) in enumerate(zip(axes, logs.items(), strict=False)):
         used |= _training(axis, contender, found)
-        axis.set_title(f"{contender.label}\n{contender.data_title}", fontsize=SMALL)
+        axis.set_title(f"{broken(contender.label, WIDEST)}\n{contender.data_title}", fontsize=SMALL)
         axis.set_xlabel("step" if i >= len(logs) - columns else "")
         axis.set_ylabel("nats or error, per image" if i % columns == 0 else "")
     handles = [Line2D([], [], ls=style, color="0.2", label=text) for style, text in TERMS if style in used]

@@ -14,7 +14,7 @@ from suite.config import Preset
 from suite.figures._files import Contender, Files
 from suite.figures.curves import grid, headnote
 from suite.statistics import summarise
-from suite.style import NORMAL, PAGE, SMALL, TALLEST, legend, look, nothing, plt
+from suite.style import NORMAL, PAGE, SMALL, TALLEST, broken, legend, look, nothing, plt
 from suite.tables import arrow
 
 SEEDS = ("auroc", "accuracy", "agreement", "permuted_ratio", "dci", "tad")
@@ -26,8 +26,8 @@ PANELS, MOST_PANELS = 6, 8
 """Matrices side by side, and how many in two rows; beyond these more rows."""
 BEYOND = 20
 """Times the median from which on a point is named instead of shown: it would press all others together."""
-WIDEST = 12
-"""Letters of a heading's line where panels are narrow."""
+NARROW = 12
+"""Letters of a heading's line above a matrix."""
 MATRIX, ROW = 3.3, 0.13
 """Inches: height of a matrix, and of a method's row."""
 
@@ -82,7 +82,8 @@ def _dots(axis: plt.Axes, name: str, mine: dict[Contender, list[dict]]) -> None:
     decades = name in LOGARITHMIC and every.min() > 0 and every.max() > 10 * every.min()
     if decades:
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
+        wide = every.max() > 30 * every.min()  # so that numbers do not run into each other
+        axis.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=9))
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
     else:
@@ -172,21 +173,11 @@ def _matrices(part: SubFigure, mine: dict[Contender, list[dict]], n_rows: int) -
         axis.set_yticks(range(0, len(names), step), names[::step])
         axis.tick_params(length=1.5)
         axis.xaxis.set_major_locator(MaxNLocator(2, integer=True))
-        axis.set_title(broken(contender.label), fontsize=SMALL)
+        axis.set_title(broken(contender.label, NARROW), fontsize=SMALL)
         wide = auroc.shape[1] > MAX_LATENTS
         axis.set_xlabel(f"{MAX_LATENTS} of {auroc.shape[1]} latents" if wide else "latent")
     bar = part.colorbar(image, ax=axes, shrink=0.5, aspect=30, pad=0.01)
     bar.set_label("AUROC")
-
-
-def broken(name: str) -> str:
-    """A method's name in lines: its variant on one of its own, and lines broken at blanks and underscores where they are
-    long."""
-    lines = [""]
-    for part in name.replace(" (", "\n(").replace("_", "_\0").replace(" ", " \0").split("\0"):
-        fits = len((lines[-1] + part).split("\n")[-1]) <= WIDEST
-        lines = [*lines[:-1], lines[-1] + part] if fits else [*lines, part]
-    return "\n".join(line.rstrip(" ") for line in lines if line)
 
 
 def rate_distortion(preset: Preset, runs: Path) -> Figure:
