@@ -161,6 +161,7 @@ FACES = (
         ("disentanglement", ("paramrel_c", "tokens", "shapes3d_rendered_16_large", TOKENS)),
         ("disentanglement", ("paramrel_c", "tokens_celeba", "celeba_subset_32", FACES)),
         ("disentanglement", ("paramrel_c", "tokens_long", "shapes3d_rendered_16_large", TOKENS)),
+        ("disentanglement", ("paramrel_c", "tokens_32", "shapes3d_rendered_32", TOKENS)),
         ("variants", ("paramrel_d", "search_digits", "digits_binarized", SEARCH)),
         ("variants", ("paramrel_d", "search_mnist", "mnist_binarized", SEARCH)),
         ("mixed_table", ("paramrel_mixed", "table", "breast_cancer_mixed", MIXED)),
@@ -179,10 +180,17 @@ CONTROLS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("preset", "keys"), [("tokens", CONTROLS), ("tokens_long", LINEAR)])
-def test_the_page_of_disentanglement_shows_the_committed_controls(preset, keys):
+@pytest.mark.parametrize(
+    ("preset", "dataset", "keys"),
+    [
+        ("tokens", "shapes3d_rendered_16_large", CONTROLS),
+        ("tokens_long", "shapes3d_rendered_16_large", LINEAR),
+        ("tokens_32", "shapes3d_rendered_32", LINEAR),
+    ],
+)
+def test_the_page_of_disentanglement_shows_the_committed_controls(preset, dataset, keys):
     text = (ROOT / "docs/disentanglement.md").read_text()
-    lines = quoted(preset, "shapes3d_rendered_16_large", keys, TOKENS)
+    lines = quoted(preset, dataset, keys, TOKENS)
     shown = [f"| {label(*key)} |{line}" for key, line in zip(keys, lines, strict=True)]
     missing = [line for line in shown if line not in text]
     assert not missing, "\n".join(missing)
