@@ -1,6 +1,7 @@
 """What the tests of whole graphs share: a small project, Snakemake in it, and methods that are slow or broken."""
 
 import contextlib
+import difflib
 import os
 import re
 import signal
@@ -166,6 +167,20 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in NOT_REPEATABLE
     }
+
+
+def differences(ours: dict[str, bytes], theirs: dict[str, bytes]) -> list[str]:
+    """What differs between two such folders: the name of each file, of a text with the lines that differ."""
+    found = [f"{name}: only in one" for name in sorted(ours.keys() ^ theirs.keys())]
+    for name in sorted(ours.keys() & theirs.keys()):
+        if ours[name] == theirs[name]:
+            continue
+        found.append(name)
+        if not name.endswith((".png", ".pdf", ".npz", ".parquet")):
+            lines = (each[name].decode().splitlines() for each in (ours, theirs))
+            changed = [line for line in difflib.unified_diff(*lines, lineterm="", n=0) if line[0] in "+-"][2:]
+            found += [line[:500] for line in changed[:6]]
+    return found
 
 
 def commands_in(folder: Path, name: str) -> list[int]:

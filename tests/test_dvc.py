@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import TINY_PRESET, run
-from tests.graphs import FEW_TREES, RENDERED, contents, planned, snakemake, write_preset
+from tests.graphs import FEW_TREES, RENDERED, contents, differences, planned, snakemake, write_preset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 METHODS = ["pca", "pixels", "vae"]
@@ -119,7 +119,7 @@ def test_nothing_is_stale_and_nothing_is_done_twice(origin, tmp_path):
         git(clone, "checkout", "-q", revision)
         dvc(clone, "checkout")
         assert unchanged(clone)
-        assert contents(clone / "results/tiny") == expected
+        assert not differences(contents(clone / "results/tiny"), expected)
         assert not {"fit", "train", "encode", "evaluate"} & set(planned(clone))
 
     # An added method trains itself only; trap 3: committed results are not taken for results of the new list.

@@ -13,7 +13,7 @@ import yaml
 
 from suite.rows import read_rows
 from tests.conftest import ROOT, run
-from tests.graphs import OFFLINE, contents
+from tests.graphs import OFFLINE, contents, differences
 
 TOLERANCE = {"auroc": 0.01, "accuracy": 0.04, "agreement": 0.1}
 """Largest differences that another processor's rounding may make in one seed (README: measured, AVX2 and AVX-512)."""
@@ -65,9 +65,7 @@ def test_the_quick_preset_is_made_again(checkout, tmp_path, way, request):
     assert not attempts.exists(), f"something asked for the network: {attempts.read_text()}"
     assert (checkout / "runs/digits_binarized").is_dir(), "it must really train"
     if machine(remade) == machine(committed):
-        ours, theirs = contents(remade), contents(committed)
-        assert ours.keys() == theirs.keys()
-        assert not [name for name in theirs if ours[name] != theirs[name]]
+        assert not differences(contents(remade), contents(committed))
     both = read_rows(committed / "rows.csv").merge(
         read_rows(remade / "rows.csv"),
         on=["dataset", "method", "variant", "seed", "metric", "fold"],
