@@ -161,11 +161,11 @@ def start(project: Path, *command: str, **env: str) -> subprocess.Popen:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file that must not differ between two runs: not those that hold seconds."""
+    """Every file of results/ or runs/ that must not differ between two runs: not those that hold seconds."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in NOT_REPEATABLE
+        if path.is_file() and not path.name.startswith((*NOT_REPEATABLE, "run.json", "timing-"))
     }
 
 
@@ -176,7 +176,7 @@ def differences(ours: dict[str, bytes], theirs: dict[str, bytes]) -> list[str]:
         if ours[name] == theirs[name]:
             continue
         found.append(name)
-        if not name.endswith((".png", ".pdf", ".npz", ".parquet")):
+        if name.endswith((".csv", ".json", ".jsonl", ".md", ".tex")):
             lines = (each[name].decode().splitlines() for each in (ours, theirs))
             changed = [line for line in difflib.unified_diff(*lines, lineterm="", n=0) if line[0] in "+-"][2:]
             found += [line[:500] for line in changed[:6]]

@@ -84,6 +84,8 @@ def test_the_graph_survives_a_kill_a_dead_node_and_a_time_limit(cluster, checkou
             os.killpg(workflow.pid, signal.SIGINT)
             workflow.wait(60)
     said = (checkout / "out.log").read_text()
+    # weights, codes and metrics first: the earliest that differs says which step is to blame
+    assert not differences(contents(checkout / "runs"), contents(local / "runs"))
     assert not differences(contents(checkout / "results/tiny"), expected)
     assert len(re.findall(r"has been submitted with SLURM jobid", said)) > 5
     failed = set(re.findall(r"SLURM-job '(\d+)' failed, SLURM status is", said))
