@@ -148,6 +148,8 @@ TOKENS = (
     ("agreement", 3), ("permuted_ratio", 1), ("mse_from_code", 4), ("bits_per_dim", 2),
 )  # fmt: skip
 
+REAL = (("auroc", 4), ("agreement", 3), ("permuted_ratio", 2), ("bits_per_dim", 3))
+
 FACES = (
     ("tad", 2), ("attrs", 1), ("dci", 3), ("auroc", 4), ("agreement", 3), ("permuted_ratio", 2), ("mse_from_code", 4),
     ("bits_per_dim", 2),
@@ -180,17 +182,24 @@ CONTROLS = (
 )  # fmt: skip
 
 
+ON_REAL = (
+    *(("paramrel_d", variant) for variant in ("self", "self_dropout", "ahead")),
+    *((name, "default") for name in ("pca", "vae", "ae", "info_diffusion", "diffae", "encdiff")),
+)
+
+
 @pytest.mark.parametrize(
-    ("preset", "dataset", "keys"),
+    ("page", "preset", "dataset", "keys", "columns"),
     [
-        ("tokens", "shapes3d_rendered_16_large", CONTROLS),
-        ("tokens_long", "shapes3d_rendered_16_large", LINEAR),
-        ("tokens_32", "shapes3d_rendered_32", LINEAR),
+        ("disentanglement", "tokens", "shapes3d_rendered_16_large", CONTROLS, TOKENS),
+        ("disentanglement", "tokens_long", "shapes3d_rendered_16_large", LINEAR, TOKENS),
+        ("disentanglement", "tokens_32", "shapes3d_rendered_32", LINEAR, TOKENS),
+        ("results", "small", "mnist_binarized", ON_REAL, REAL),
     ],
 )
-def test_the_page_of_disentanglement_shows_the_committed_controls(preset, dataset, keys):
-    text = (ROOT / "docs/disentanglement.md").read_text()
-    lines = quoted(preset, dataset, keys, TOKENS)
+def test_pages_show_the_committed_controls(page, preset, dataset, keys, columns):
+    text = (ROOT / f"docs/{page}.md").read_text()
+    lines = quoted(preset, dataset, keys, columns)
     shown = [f"| {label(*key)} |{line}" for key, line in zip(keys, lines, strict=True)]
     missing = [line for line in shown if line not in text]
     assert not missing, "\n".join(missing)
