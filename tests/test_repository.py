@@ -105,6 +105,19 @@ def test_real_digits_are_as_the_embedded_ones():
     assert value("paramrel_d", "ahead", "agreement") >= 0.7 > 0.3 > value("paramrel_d", "self", "agreement")
 
 
+def test_tokens_disentangle():
+    """At equal steps D is .25 above AdaGN's, and the best configuration has at least .70: three seeds at 16x16 each."""
+
+    def mean(preset: str, variant: str) -> float:
+        rows = read_rows(ROOT / "results" / preset / "rows.csv")
+        found = measured(rows, "shapes3d_rendered_16_large", "paramrel_c", variant, "dci").summary
+        assert found.n == 3
+        return found.mean
+
+    assert mean("tokens_decisive", "tokens_20") >= mean("tokens_decisive", "adagn_20") + 0.25
+    assert mean("tokens_long", "tokens_best_mmd") >= 0.70 > mean("tokens_long", "tokens_best")
+
+
 HEADLINE = (
     ("pca", "default"), ("ae", "default"), ("vae", "default"), ("beta_vae", "default"), ("info_vae", "default"),
     ("diffae", "default"), ("info_diffusion", "default"), ("paramrel_d", "self"), ("paramrel_d", "self_dropout"),
