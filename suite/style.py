@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from paramrel.files import write_atomically
@@ -126,8 +126,18 @@ def legend(figure: Figure, shown: Iterable[tuple[str, str, int]], *, lines: bool
     figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=2.4)
 
 
+def _without_backgrounds(figure: Figure | SubFigure) -> None:
+    for part in figure.subfigs:
+        part.patch.set_visible(False)
+        _without_backgrounds(part)
+
+
 def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf")) -> None:
-    """``stem``.png and .pdf without time stamps; closes the figure."""
+    """``stem``.png and .pdf without time stamps; closes the figure.
+
+    Parts of a figure have no background of their own: the layout puts its corner at 0 in one run and at -0 in the next.
+    """
+    _without_backgrounds(figure)
     for suffix in suffixes:
         write_atomically(
             stem.with_suffix(f".{suffix}"),

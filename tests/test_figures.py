@@ -146,6 +146,18 @@ def test_a_figure_is_a_pure_function_and_can_be_read(name, preset, runs, tmp_pat
     assert not style.plt.get_fignums(), "a figure was left open"
 
 
+def test_a_layout_that_is_off_by_nothing_changes_nothing(tmp_path):
+    """The layout's solver puts a part's corner at 0 or at the smallest negative number, as its memory happens to lie."""
+    made = []
+    for attempt, corner in (("one", 0.0), ("two", -1e-17)):
+        figure = style.plt.figure(figsize=(2, 2))
+        part = figure.subfigures(1, 1)
+        part.subfigures(2, 1)[1].bbox_relative.p0 = part.bbox_relative.p0 = (corner, corner)
+        save(figure, tmp_path / attempt)
+        made.append((tmp_path / f"{attempt}.pdf").read_bytes())
+    assert made[0] == made[1]
+
+
 @pytest.mark.parametrize("name", FIGURE_NAMES)
 def test_missing_and_failed_cells_are_left_out_and_named(name, preset, runs, tmp_path):
     left = tmp_path / "runs"
