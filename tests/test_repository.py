@@ -115,7 +115,7 @@ def test_tokens_disentangle():
         return found.mean
 
     assert mean("tokens_decisive", "tokens_20") >= mean("tokens_decisive", "adagn_20") + 0.25
-    assert mean("tokens_long", "tokens_best_mmd") >= 0.70 > mean("tokens_long", "tokens_best")
+    assert mean("tokens_long", "tokens_best_mmd") >= max(0.70, mean("tokens_long", "tokens_best") + 0.05)
 
 
 HEADLINE = (
