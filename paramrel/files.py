@@ -63,7 +63,7 @@ def check_writable(folder: Path) -> None:
     """Raises ``UserError`` unless a file of 64 KiB can be written into ``folder`` (made if missing)."""
     probe = folder / ".writable"
     write_atomically(probe, lambda temporary: temporary.write_bytes(bytes(1 << 16)))
-    probe.unlink()
+    probe.unlink(missing_ok=True)  # another process that asks the same question may have removed it
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:

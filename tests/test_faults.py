@@ -5,10 +5,12 @@ import random
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from paramrel.files import check_writable
 from suite import locks
 from suite.locks import enter_run, hold, holder, lock_path
 from tests.conftest import run
@@ -128,6 +130,13 @@ def test_one_process_per_output(tmp_path):
         assert owner["pid"] == os.getpid() and time.time() - owner["started"] < 60
     assert holder(lock_path(tmp_path, output)) is None
     assert holder(tmp_path / "never.lock") is None
+
+
+def test_many_may_ask_at_once_whether_a_folder_is_writable(tmp_path):
+    """The two evaluations of one cell start together and lock outputs of the same folder."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: check_writable(tmp_path), range(400)))
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_a_dead_snakemakes_locks_are_removed(tmp_path):
