@@ -98,8 +98,8 @@ CAPTIONS: dict[str, Caption] = {
     "attention": Caption(
         "What the decoder reads where, of methods whose decoder reads concept tokens. Left: a held-out image; then for each "
         "latent's token the same image, as bright as the share of the token in what a position reads, fully where that is "
-        "four times an equal share. Tokens in the order of the factor that they matter most for, where DCI was measured. Mean over "
-        "layers, heads and times. First seed that is there.",
+        "four times an equal share. Above each its latent's number, in the order of the factor that they matter most for where "
+        "DCI was measured. Mean over layers, heads and times. First seed that is there.",
         "For each method whose decoder reads tokens rows of one image, dimmed where a token is not read.",
     ),
     "training_curves": Caption(

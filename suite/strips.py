@@ -73,8 +73,9 @@ class Layout:
 
 
 def wrapped(label: str, images: np.ndarray, layout: Layout | None = None, ticks: Sequence[str] = ()) -> tuple[Row, ...]:
-    """Rows of as many images as there are, each with its tick."""
-    n = (layout or Layout()).fits(images)
+    """As few rows as hold the images, of equal length but for the last; each image with its tick."""
+    n_rows = -(-len(images) // (layout or Layout()).fits(images))
+    n = -(-len(images) // max(1, n_rows))
     return tuple(
         Row(label if start == 0 else "", (images[start : start + n],), tuple(ticks[start : start + n]))
         for start in range(0, len(images), n)

@@ -272,6 +272,14 @@ def test_rows_of_every_size_of_image_fit(side):
     assert sum(len(row.parts[0]) for row in wrapped("", np.zeros((30, 3, side, side)))) == 30
 
 
+@pytest.mark.parametrize("n", [1, 10, 33, 34])
+def test_wrapped_rows_are_few_and_of_equal_length(n):
+    images, layout = np.zeros((n, 1, 28, 28), np.float32), Layout()
+    lengths = [len(row.parts[0]) for row in wrapped("", images, layout)]
+    assert sum(lengths) == n and len(lengths) == -(-n // layout.fits(images))
+    assert max(lengths) - min(lengths) < len(lengths), "a last row of a single image"
+
+
 def test_what_is_too_high_goes_on_in_a_further_column():
     row = Row("", (np.zeros((11, 1, 8, 8)),))
     for n in (1, 12, 60):

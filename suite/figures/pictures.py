@@ -125,7 +125,10 @@ def samples_detail(preset: Preset, runs: Path) -> Figure:
     """The first samples, enlarged."""
 
     def rows(arrays: Arrays) -> Rows:
-        return wrapped("", arrays["samples"][:N_DETAIL], DETAIL)[:1] if "samples" in arrays else ()
+        if "samples" not in arrays:
+            return ()
+        images = arrays["samples"][:N_DETAIL]
+        return (Row("", (images[: DETAIL.fits(images)],)),)
 
     nobody = "no method of this preset samples"
     return _page(preset, runs, {"samples": "samples"}, rows, why=("samples",), layout=DETAIL, nobody=nobody)
@@ -213,7 +216,7 @@ def attention(preset: Preset, runs: Path) -> Figure:
             return ()
         shares = arrays["token_attention"].astype(np.float32)
         order = reading_order(arrays["importance"]) if "importance" in arrays else np.arange(shares.shape[1])
-        texts = ["x", *(f"z[{j}]" for j in order)]
+        texts = ["x", *(str(j) for j in order)]
         shown = [attention_image(x, s[order]) for x, s in zip(arrays["x_test"][:N_ATTENDED], shares, strict=False)]
         return tuple(
             row for i, images in enumerate(shown) for row in wrapped("", images, WIDE, texts if i == 0 else ())
