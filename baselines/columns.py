@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from paramrel.data import Column, DataSet
-from paramrel.errors import Unsupported
+from paramrel.errors import Unsupported, UserError
 from paramrel.likelihoods import binned_gaussian_nll
 from paramrel.method import Codes, Nll, Swap, Untrained
 from paramrel.rng import Rng
@@ -60,7 +60,14 @@ class Columns(Untrained):
                 finest = float(self.centres[1] - self.centres[0]) / 4
                 self.std[j] = max(finest, float(np.sqrt(np.square(residual).sum() / (len(rows) - seen - 1))))
             else:
-                weight, bias = _logits(before, _classes(rows[:, j], column), values)
+                classes = _classes(rows[:, j], column)
+                unseen = sorted(set(range(values)) - set(classes.tolist()))
+                if seen and unseen:
+                    raise UserError(
+                        f"column {column.name}: no training row has class {unseen[0]} of {values}, so that no regression on "
+                        "other columns can learn it: give the column fewer classes, or leave out the variant chain"
+                    )
+                weight, bias = _logits(before, classes, values)
             self.weight[j, :values, :seen] = torch.from_numpy(weight)
             self.bias[j, :values] = torch.from_numpy(bias)
 

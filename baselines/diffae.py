@@ -1,5 +1,6 @@
 """DiffAE: a diffusion model whose noise predictor sees a semantic code of the image (arXiv 2111.15640)."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,9 @@ from paramrel.networks import Encoder, UNet, budget, matched, n_parameters
 from paramrel.points import some_of
 from paramrel.rng import Rng
 from paramrel.settings import Frozen, Network
+
+LEAST_SIGNAL = 1e-12
+"""Smallest abar_T: its root divides float32 numbers."""
 
 
 class DiffAeConfig(Frozen):
@@ -37,6 +41,12 @@ class DiffAeConfig(Frozen):
     def _rising(self) -> "DiffAeConfig":
         if self.beta_last < self.beta_first:
             raise ValueError(f"beta_last={self.beta_last:g} is below beta_first={self.beta_first:g}: swap them")
+        abar = math.exp(np.log1p(-np.linspace(self.beta_first, self.beta_last, self.n_times)).sum())
+        if abar < LEAST_SIGNAL:
+            raise ValueError(
+                f"n_times={self.n_times} with beta_last={self.beta_last:g} leaves abar_T = {abar:.1g} of the signal, by which "
+                f"sampling would divide: at least {LEAST_SIGNAL:g}; take fewer times or a smaller beta_last"
+            )
         return self
 
 

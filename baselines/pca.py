@@ -12,7 +12,10 @@ from paramrel.settings import Frozen, Network
 
 
 class Pca(Untrained):
-    """The first d principal components of the training images, unscaled (d at most D)."""
+    """The first d principal components of the training images, unscaled (d at most D).
+
+    Of sets of over 2^28 pixels: of a random choice of the images, which depends on the seed.
+    """
 
     name = "pca"
     title = "PCA"

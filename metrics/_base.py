@@ -65,7 +65,7 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        """The value. ``arrays`` holds what ``needs`` names; ``seed`` decides folds and nothing else."""
+        """The value. ``arrays`` holds what ``needs`` names; ``seed`` decides all draws: folds, trees, votes, subsets."""
 
     def chance(self, arrays: Arrays) -> float | None:
         """What codes without any information score, or None where that has no meaning."""

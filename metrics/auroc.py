@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
-from metrics._labels import columns, constant_note
+from metrics._labels import columns, constant_note, varying
 from metrics._probe import Classifier, ProbeConfig, fold_means, probe_all
 
 
@@ -33,7 +33,13 @@ class Auroc(Metric):
         probed = probe_all(z, y, seed, self.kind, self.config.folds)
         folds = fold_means([p.auroc for p in probed])
         per_label = [float(np.mean(p.auroc)) for p in probed]
-        return Value(float(np.mean(folds)), len(z), folds, constant_note(columns(y)), {"per_label": per_label})
+        return Value(
+            float(np.mean(folds)),
+            len(z),
+            folds,
+            constant_note(columns(y)),
+            {"per_label": per_label, "labels": varying(columns(y)).tolist()},
+        )
 
     def chance(self, arrays: Arrays) -> float:
         return 0.5

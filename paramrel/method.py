@@ -98,7 +98,8 @@ class Method(nn.Module, ABC):
         return None
 
     def fit(self, images: np.ndarray, rng: Rng) -> None:
-        """Closed-form preparation on all training images (N, C, H, W), as evaluation sees them."""
+        """Closed-form preparation on training images (N, C, H, W), as evaluation sees them: all of them, or a random
+        choice of 2^28 pixels of larger sets."""
 
     def finish(self, images: np.ndarray, rng: Rng) -> None:
         """Closed-form completion after the last step, on the averaged weights; images as for ``fit``."""

@@ -136,6 +136,6 @@ class Runtime(Frozen):
     checkpoint_every: int = Field(200, ge=1)
     """Steps between checkpoints."""
     log_every: int = Field(50, ge=1)
-    """Steps between lines of metrics.jsonl."""
+    """Steps between writes to metrics.jsonl, which has a line per step; NaN is noticed at the next one."""
     trainings_per_gpu: int = Field(1, ge=1)
     """Jobs that share a GPU of this machine, where one alone does not fill it."""

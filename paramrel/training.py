@@ -25,7 +25,8 @@ from paramrel.rng import Rng
 from paramrel.settings import Runtime, Train
 
 FIT_VALUES = 1 << 28
-"""Most pixels that ``Method.fit`` is given (1 GiB as float32): a random part of the images of larger sets."""
+"""Most pixels that ``Method.fit`` and ``Method.finish`` are given (1 GiB as float32): a random part of the images of
+larger sets."""
 
 
 class NotFinite(UserError):
@@ -89,7 +90,7 @@ def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Ru
             if stop.requested:
                 raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoint}")
     ema.module.eval()
-    ema.module.finish(data.evaluation_images("train")[0], rng.at("finish"))
+    ema.module.finish(some_images(data, rng.at("finish")), rng.at("finish"))
     save_weights(run / "model.safetensors", ema.module)
     write_text(run / "metrics.jsonl", log.path.read_text())
     return time.monotonic() - started
@@ -103,12 +104,16 @@ def prepare(method: Method, data: DataSet, seed: int, runtime: Runtime) -> torch
         make_cuda_deterministic()
     rng = Rng((seed, "init"))
     initialise(method, rng)
-    n = data.size("train")
-    most = FIT_VALUES // data.n_dims
-    rows = None if n <= most else rng.at("fit").permutation("images", n)[:most].sort().values.numpy()
-    method.fit(data.evaluation_images("train", rows)[0], rng.at("fit"))
+    method.fit(some_images(data, rng.at("fit")), rng.at("fit"))
     method.to(device)
     return device
+
+
+def some_images(data: DataSet, rng: Rng) -> np.ndarray:
+    """The training images as evaluation sees them, (N, C, H, W): all, or of large sets as many as memory is for."""
+    n, most = data.size("train"), FIT_VALUES // data.n_dims
+    rows = None if n <= most else rng.permutation("images", n)[:most].sort().values.cpu().numpy()
+    return data.evaluation_images("train", rows)[0]
 
 
 def make_cuda_deterministic() -> None:

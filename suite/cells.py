@@ -63,7 +63,8 @@ def _n_images(name: str) -> int:
 
 
 def cells(preset: Preset) -> list[Cell]:
-    """Every cell of a preset, in the order of its lists. Raises ``UserError`` where data are missing."""
+    """Every cell of a preset, in the order of its lists. Raises ``UserError`` where data are missing, and for two
+    variants of the same settings."""
     found = []
     for data_name in preset.datasets:
         data = dataset(data_name)
@@ -74,6 +75,11 @@ def cells(preset: Preset) -> list[Cell]:
                     found += [make_cell(preset, data_name, name, variant, seed) for seed in preset.seeds]
     if not found:
         raise UserError("the preset has no cell: every method skips every data set")
+    known: dict[str, Cell] = {}
+    for cell in found:
+        other = known.setdefault(cell.hash, cell)
+        if other is not cell:
+            raise UserError(f"{other} and {cell} have the same settings: give one of the variants others, or remove it")
     return found
 
 

@@ -59,21 +59,22 @@ def train(
     from paramrel.files import check_writable
     from paramrel.training import train as train_method
     from suite.locks import hold, take_gpu
-    from suite.provenance import write_run
+    from suite.provenance import begin, trained_by, write_run
 
     run = runs / cell.path
     with hold(state, run / "run.json") as waited:
-        if waited and (run / "run.json").exists():
+        if waited and all((run / name).exists() for name in ("model.safetensors", "run.json", "metrics.jsonl")):
             print(f"trained {cell} meanwhile, in another process: {run}")
             return
         data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now
         for folder in (run, state / cell.path):
             check_writable(folder)
         take_gpu(state, chosen.runtime.trainings_per_gpu)
+        begin(state / cell.path)
         seconds = train_method(
             cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path
         )  # fmt: skip
-        write_run(run, cell, chosen.runtime, data_sha256, seconds)
+        write_run(run, cell, chosen.runtime, data_sha256, seconds, trained_by(state / cell.path))
         shutil.rmtree(state / cell.path, ignore_errors=True)
     print(f"trained {cell} in {seconds:.0f} s: {run}")
 
@@ -161,7 +162,8 @@ def evaluate(
 @one_line_errors
 def figures(
     preset: PresetName = None, only: Annotated[list[str] | None, typer.Option("--only", help="Figure, repeatable.")] = None,
-    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), results: Results = Path("results"),
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    results: Results = Path("results"),
     drawn: Annotated[
         Path | None,
         typer.Option("--drawn", help="Draw into this folder instead, each with the stamp of its copy in the results."),
@@ -170,6 +172,7 @@ def figures(
     """Draw the figures of a preset from its cells' arrays."""
     from paramrel.errors import unknown
     from suite.figures import FIGURES, save
+    from suite.locks import hold
     from suite.plan import write_stamp
 
     name, chosen = find_preset(config, preset)
@@ -177,11 +180,14 @@ def figures(
         if figure not in FIGURES:
             raise unknown("figure", figure, FIGURES)
     folder = results / name / "figures"
-    for figure in only or FIGURES:
-        save(FIGURES[figure].make(chosen, runs), (drawn or folder) / figure)
-        if drawn:
-            write_stamp(drawn / f"{figure}.json", [f"{folder / figure}.{suffix}" for suffix in ("png", "pdf")], drawn)
-        print(f"{(drawn or folder) / figure}.png")
+    with hold(state, drawn or folder):
+        for figure in only or FIGURES:
+            save(FIGURES[figure].make(chosen, runs), (drawn or folder) / figure)
+            if drawn:
+                write_stamp(
+                    drawn / f"{figure}.json", [f"{folder / figure}.{suffix}" for suffix in ("png", "pdf")], drawn
+                )
+            print(f"{(drawn or folder) / figure}.png")
 
 
 @app.command()
@@ -204,13 +210,14 @@ def architecture(
 @app.command()
 @one_line_errors
 def table(
-    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
     results: Results = Path("results"), stamp: Stamp = None,
     partial: Annotated[bool, typer.Option("--partial", help="What is not evaluated gets a dash with the reason, not an error.")] = False,
     from_rows: Annotated[bool, typer.Option("--from-rows", help="Make the tables from the rows.csv and runs.csv that are there; needs no runs.")] = False,
 ) -> None:  # fmt: skip
     """Collect the rows of a preset and write its tables; print the paper's two and whether latents are used."""
     from suite.cells import skipped
+    from suite.locks import hold
     from suite.plan import table_files, write_stamp
     from suite.rows import collect, read_rows, write_rows
     from suite.runs import read_runs, write_runs
@@ -219,16 +226,17 @@ def table(
 
     name, chosen = find_preset(config, preset)
     folder = results / name
-    if not from_rows:
-        rows, provenance = collect(chosen, runs, partial)
-        write_rows(rows, folder / "rows.csv")
-        write_runs(provenance, folder / "runs.csv")
-    written = read_rows(folder / "rows.csv")
-    write_tables(written, read_runs(folder / "runs.csv") if (folder / "runs.csv").exists() else None, name, folder)
-    if not from_rows:
-        write_summary(chosen, written, runs, folder)
-    if stamp:
-        write_stamp(stamp, table_files(f"{folder}"))
+    with hold(state, folder / "rows.csv"):
+        if not from_rows:
+            rows, provenance = collect(chosen, runs, partial)
+            write_rows(rows, folder / "rows.csv")
+            write_runs(provenance, folder / "runs.csv")
+        written = read_rows(folder / "rows.csv")
+        write_tables(written, read_runs(folder / "runs.csv") if (folder / "runs.csv").exists() else None, name, folder)
+        if not from_rows:
+            write_summary(chosen, written, runs, folder)
+        if stamp:
+            write_stamp(stamp, table_files(f"{folder}"))
     for shown in ("table2", "table3", "latent_usage"):
         print((folder / f"{shown}.md").read_text())
     for data, method, reason in skipped(chosen):
@@ -243,14 +251,16 @@ def report(
     drawn: Annotated[Path | None, typer.Option("--drawn", help="Folder of the figures; those in the results if none.")] = None,
 ) -> None:  # fmt: skip
     """Write one page of all results: tables, figures, what failed, where every number comes from."""
+    from suite.locks import hold
     from suite.plan import write_stamp
     from suite.report import write_report
 
     name, chosen = find_preset(config, preset)
     page = results / name / "report.html"
-    size = write_report(chosen, name, config, runs, state, page, drawn)
-    if stamp:
-        write_stamp(stamp, [str(page)])
+    with hold(state, page):
+        size = write_report(chosen, name, config, runs, state, page, drawn)
+        if stamp:
+            write_stamp(stamp, [str(page)])
     print(f"{page}: {size / 1e6:.1f} MB")
 
 

@@ -1,6 +1,8 @@
 """params.yaml to frozen, typed settings; unknown keys are answered with a suggestion."""
 
 import difflib
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -50,7 +52,7 @@ class Evaluate(Frozen):
     sampling_steps: int = Field(20, ge=1)
     """n, steps of ancestral sampling."""
     probe_seed: int = Field(0, ge=0)
-    """Decides the folds, the same for every method and seed."""
+    """Decides folds, and trees, votes and subsets of metrics that draw: the same for every method and seed."""
 
     @field_validator("metrics")
     @classmethod
@@ -81,6 +83,16 @@ class Variant(Frozen):
         return self.model_extra or {}
 
 
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+"""Of presets and variants: a part of paths and of shell commands."""
+
+
+def _check_written(kind: str, names: Iterable[str]) -> None:
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{kind} {name!r}: a name is letters, digits, and _ . + - after the first")
+
+
 class Override(Frozen):
     """What differs for one data set or one method of a preset."""
 
@@ -91,6 +103,12 @@ class Override(Frozen):
     variants: Annotated[dict[str, Variant], Field(min_length=1)] | None = None
     """Replaces the variants that the method's file declares: variant name to settings, and under ``network`` and
     ``train`` what differs there."""
+
+    @field_validator("variants")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        _check_written("variant", value or ())
+        return value
 
 
 class DatasetOverride(Override):
@@ -155,6 +173,12 @@ class Params(Frozen):
     """Only for ``snakemake --config params=FILE``: another parameter file."""
     presets: dict[str, dict[str, Any]]
     """Presets as written; ``resolve`` turns one into a ``Preset``."""
+
+    @field_validator("presets")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        _check_written("preset", value)
+        return value
 
 
 def load(path: Path) -> Params:
@@ -250,6 +274,8 @@ def _is_type_tag(part: Any) -> bool:
 
 
 def _check_names(kind: str, names: tuple[str, ...], known: dict[str, Any]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError(f"{kind} {next(name for name in names if names.count(name) > 1)!r} is named twice")
     for name in names:
         if name not in known:
             raise ValueError(str(unknown(kind, name, known)))

@@ -1,5 +1,6 @@
 """Everything that needs a trained model, once: codes, reconstructions, generated images, losses, as plain arrays."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from paramrel.uses import images_per_batch
 from suite.cells import Cell
 from suite.config import Evaluate
 from suite.names import codes_name, timing_name
+from suite.provenance import sha256
 from suite.uses import TIMES, Context, showcase
 
 LOADED = 10_000
@@ -44,9 +46,12 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     columns; probe_x, probe_y for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the
     method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. The
     timing, which no two runs share, is apart from what must be the same: seconds per image of ``generated``, None where
-    there is none.
+    there is none, and which weights these are the codes of. Raises ``UserError`` where the data are no longer those of
+    the training.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
+    weights_sha256 = sha256(run / "model.safetensors")
+    _check_data(data, run / "run.json")
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
     with torch.no_grad():
         images, seconds = _images(model, data, evaluate, rng)
@@ -56,11 +61,21 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
         "sampling_seconds_per_image": seconds and round(seconds, 6),
         "sampling_steps": evaluate.sampling_steps,
         "device": device.type,
+        "weights_sha256": weights_sha256,
     }
     write_json(run / timing_name(evaluate), timing)
     path = run / codes_name(evaluate)
     write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
     return path
+
+
+def _check_data(data: DataSet, record: Path) -> None:
+    """A set that is a choice of what lies in a folder may have changed since."""
+    if record.exists() and json.loads(record.read_text())["data_sha256"] != data.fingerprint():
+        raise UserError(
+            f"{data.name} is no longer the data of {record.parent}: put its files back as they were, or remove that folder "
+            "and train again"
+        )
 
 
 def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.device]:

@@ -50,6 +50,7 @@ def evaluate(
     reason. Raises ``UserError`` where the file has the arrays of no metric at all.
     """
     arrays, skipped = read_codes(path)
+    input_sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     y_names = _names(arrays, "y", "y_names", path)
     _names(arrays, "attributes", "attribute_names", path)
     chosen = _chosen(names, given or {}, shuffled)
@@ -64,7 +65,7 @@ def evaluate(
     libraries = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
     return {
         "input": path.name,
-        "input_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "input_sha256": input_sha256,
         "y_names": y_names,
         "seed": seed,
         "labels": "shuffled" if shuffled else "given",

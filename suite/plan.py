@@ -64,6 +64,8 @@ class Plan:
     n_gpus: int
     """GPUs of the machine that made the plan."""
     trainings_per_gpu: int
+    made_from: str
+    """Hash of all that decides what stands in the results, the order of lines included."""
     data_versions: dict[str, int] = field(default_factory=dict)
     """Version of every data set that is prepared once before the trainings."""
     steps: dict[str, int] = field(default_factory=dict)
@@ -73,12 +75,13 @@ class Plan:
     results: str = "results"
 
     @classmethod
-    def read(cls, overlay: dict[str, Any], **folders: str) -> "Plan":
+    def read(cls, overlay: dict[str, Any], for_jobs: bool = False, **folders: str) -> "Plan":
         """From Snakemake's ``config``: ``params`` names the file, ``preset`` the preset.
 
-        Other keys (from --configfile) are merged on top and the result is written out, so that any command of the
-        graph can be copied and run by hand. ``folders`` replace runs, state and results. Raises ``UserError`` for a bad
-        configuration, missing data or a results folder that cannot be written.
+        Other keys (from --configfile) are merged on top. The result, and ``for_jobs`` in any case, is written out: any
+        command of the graph can be copied and run by hand, and who edits the file while jobs run changes nothing for
+        them. ``folders`` replace runs, state and results. Raises ``UserError`` for a bad configuration, missing data or,
+        ``for_jobs``, a results folder that cannot be written.
         """
         import yaml
 
@@ -90,6 +93,7 @@ class Plan:
         if extra:
             raw = yaml.safe_load(written.read_text())
             params = parse(merge(raw, extra), f"{written} with --configfile")
+        if extra or for_jobs:
             # YAML, not JSON: its readers take JSON's 1e-05 for a word. Unsorted: tables keep the order of variants.
             text = yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False)
             written = Path("state/configs") / f"{short_hash(text)}.yaml"
@@ -98,7 +102,8 @@ class Plan:
         if name not in params.presets:
             raise unknown("preset", name, params.presets)
         plan = cls._of(str(written), name, resolve(params, name, str(written)), folders)
-        check_writable(Path(plan.results) / name)
+        if for_jobs:
+            check_writable(Path(plan.results) / name)
         return plan
 
     @classmethod
@@ -107,10 +112,15 @@ class Plan:
 
         from paramrel.data import dataset
         from paramrel.method import method
-        from suite.cells import cells, controls, explored  # missing data are an error now, not in an hour
+        from suite.cells import cells, controls, explored, skipped  # missing data are an error now, not in an hour
         from suite.names import codes_name, control_name, explorer_name, metrics_name, timing_name
 
         wanted = cells(preset)
+        controlled, shown = ([cell.path for cell in found(preset)] for found in (controls, explored))
+        metrics_file, explorer_file = metrics_name(preset.evaluate), explorer_name(preset.evaluate)
+        made_from = [
+            [cell.path for cell in wanted], controlled, shown, skipped(preset), metrics_file, explorer_file, RESULTS_VERSION,
+        ]  # fmt: skip
         planned = {
             cell.path: PlannedCell(
                 cell.dataset, cell.method, cell.variant, cell.seed, cell.path, method(cell.method).trained
@@ -123,17 +133,18 @@ class Plan:
             cells=planned,
             codes=codes_name(preset.evaluate),
             timing=timing_name(preset.evaluate),
-            metrics=metrics_name(preset.evaluate),
+            metrics=metrics_file,
             control=control_name(preset.evaluate),
-            controlled=[cell.path for cell in controls(preset)],
-            explorer=explorer_name(preset.evaluate),
-            explored=[cell.path for cell in explored(preset)],
+            controlled=controlled,
+            explorer=explorer_file,
+            explored=shown,
             metric_arguments=metric_arguments(preset.evaluate),
             probe_seed=preset.evaluate.probe_seed,
             threads=preset.runtime.threads,
             device=preset.runtime.device,
             n_gpus=torch.cuda.device_count(),
             trainings_per_gpu=preset.runtime.trainings_per_gpu,
+            made_from=short_hash(made_from),
             data_versions={name: dataset(name).version for name in preset.datasets if dataset(name).prepared_once},
             steps={cell.path: cell.train.steps for cell in wanted if method(cell.method).trained},
             **folders,
@@ -145,7 +156,7 @@ class Plan:
         try:
             known = json.loads(cls._memory(overlay).read_text())
         except (OSError, ValueError):
-            return cls.read(overlay)
+            return cls.read(overlay, for_jobs=True)
         cells = {path: PlannedCell(**cell) for path, cell in known.pop("cells").items()}
         return cls(cells=cells, **known)
 
@@ -166,8 +177,7 @@ class Plan:
         missing. So each results rule also makes a stamp, which is never committed and whose folder changes with
         the configuration.
         """
-        made_from = [sorted(self.cells), self.metrics, self.explorer, RESULTS_VERSION]
-        return f"{self.state}/built/{self.name}-{short_hash(made_from)}"
+        return f"{self.state}/built/{self.name}-{self.made_from}"
 
     def every(self, name: str) -> list[str]:
         """A file of every cell."""

@@ -1,6 +1,7 @@
 """Where a number comes from: code, data, configuration, environment, machine."""
 
 import hashlib
+import json
 import os
 import platform
 import resource
@@ -21,16 +22,37 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
 
 
-def write_run(run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds: float) -> None:
-    """``run``/run.json: the resolved configuration and everything that a rerun would need to know."""
+def begin(state: Path) -> None:
+    """Note in ``state`` which code a training begins with, or goes on with after it was stopped."""
+    path = state / "code.json"
+    known = json.loads(path.read_text()) if path.exists() else []
+    write_json(path, [*known, code() | {"lock_sha256": lock_hash()}])
+
+
+def trained_by(state: Path) -> dict[str, Any]:
+    """Commit and lock that a training began with; dirty if any part of it ran on other code than that commit's."""
+    parts = json.loads((state / "code.json").read_text())
+    same = all(part == parts[0] for part in parts)
+    return parts[0] | {"dirty": parts[0]["dirty"] if same else True}
+
+
+def write_run(
+    run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds: float, by: dict[str, Any] | None = None
+) -> None:
+    """``run``/run.json: the resolved configuration and everything that a rerun would need to know.
+
+    ``by``: the code, as ``trained_by`` has it; that of now if none.
+    """
+    by = by or code() | {"lock_sha256": lock_hash()}
     write_json(run / "run.json", {
         "cell": str(cell),
         "hash": cell.hash,
         "resolved": cell.resolved,
         "parameters": n_parameters(cell.build()),
         "data_sha256": data_sha256,
-        "code": code(),
-        "lock_sha256": lock_hash(),
+        "weights_sha256": sha256(run / "model.safetensors"),
+        "code": {"commit": by["commit"], "dirty": by["dirty"]},
+        "lock_sha256": by["lock_sha256"],
         "machine": machine(runtime),
         "libraries": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
         "seconds": round(seconds, 1),
@@ -62,7 +84,12 @@ def _git(*arguments: str) -> str:
 def lock_hash() -> str | None:
     """sha256 of uv.lock: which environment."""
     lock = ROOT / "uv.lock"
-    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None
+    return sha256(lock) if lock.exists() else None
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def machine(runtime: Runtime) -> dict[str, Any]:

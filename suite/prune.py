@@ -6,6 +6,7 @@ from pathlib import Path
 from paramrel.errors import UserError
 from suite.cells import cells
 from suite.config import Params, resolve
+from suite.locks import holder, lock_path
 from suite.names import codes_name, control_name, explorer_name, metrics_name, timing_name
 
 EVALUATED = ("codes-*.npz", "timing-*.json", "metrics-*.json", "control-*.json", "explorer-*.npz")
@@ -15,7 +16,7 @@ def stale(params: Params, origin: str, runs: Path, state: Path) -> list[Path]:
     """Cells' folders and evaluation files that no preset of the parameter file would use.
 
     What belongs to a data set of a preset whose data are missing here is kept: it cannot be told what that preset
-    wants.
+    wants. So is a cell that a process works on.
     """
     wanted, unknown = _wanted(params, origin)
     found = []
@@ -23,6 +24,8 @@ def stale(params: Params, origin: str, runs: Path, state: Path) -> list[Path]:
         for folder in sorted(root.glob("*/*/seed*-*")):
             path = folder.relative_to(root)
             if path.parts[0] in unknown or path.parts[0] in ("locks", "built"):
+                continue
+            if any(holder(lock) for lock in lock_path(state, runs / path).with_suffix("").rglob("*.lock")):
                 continue
             if str(path) not in wanted:
                 found.append(folder)

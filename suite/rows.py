@@ -1,5 +1,6 @@
 """The long table: one row per number, deterministic; and the runs behind it, which are not."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -80,20 +81,31 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
     """(rows, runs) of every cell of a preset.
 
     Methods that skip a data set get rows without value, with the reason. So do cells that are not evaluated (failed, or
-    not run yet) if ``partial``; otherwise they raise ``UserError`` naming the first one.
+    not run yet) if ``partial``; otherwise they raise ``UserError`` naming the first one. So do, always, files of a cell
+    that were not made from each other, and cells of one data set that saw other data.
     """
-    rows, provenance = [], []
+    rows, provenance, data_of = [], [], {}
     for cell in cells(preset):
         run = run_dir(runs, cell)
         reason = _unfinished(run, preset) if partial else None
         if (run / "run.json").exists() or not partial:
             timing = run / timing_name(preset.evaluate)
             sampling = _read(timing, cell) if timing.exists() else {}
-            provenance.append(run_line(cell, _read(run / "run.json", cell) | sampling))
+            record = _read(run / "run.json", cell)
+            _check_chain(run, record, sampling)
+            first = data_of.setdefault(cell.dataset, (record["data_sha256"], cell))
+            if first[0] != record["data_sha256"]:
+                raise UserError(
+                    f"{first[1]} and {cell} are of different data: remove one's folder in {runs} and run it again"
+                )
+            provenance.append(run_line(cell, record | sampling))
         if reason is not None:
             rows += _nothing(preset, cell.dataset, cell.method, cell.variant, cell.seed, cell.hash, reason)
             continue
-        record, evaluated = _read(run / "run.json", cell), _read(run / metrics_name(preset.evaluate), cell)
+        evaluated = _read(run / metrics_name(preset.evaluate), cell)
+        codes = run / codes_name(preset.evaluate)
+        if codes.exists() and _sha256(codes) != evaluated["input_sha256"]:
+            raise UserError(f"{run / metrics_name(preset.evaluate)} is not of {codes}: remove it and run it again")
         for row in evaluated["rows"]:
             rows += _expand(cell, record, row)
     for data, name, reason in skipped(preset):
@@ -107,6 +119,25 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
     return pd.DataFrame(rows, columns=list(ROW_COLUMNS)), pd.DataFrame(
         provenance, columns=list(RUN_COLUMNS), dtype=object
     )
+
+
+def _check_chain(run: Path, record: dict[str, Any], timing: dict[str, Any]) -> None:
+    """Raises ``UserError`` where weights are not those that were trained, or codes not those of the weights; older records
+    do not say."""
+    weights = run / "model.safetensors"
+    if not weights.exists():
+        return
+    now = _sha256(weights)
+    if record.get("weights_sha256", now) != now:
+        raise UserError(f"{weights} is not what {run / 'run.json'} records: remove both and train again")
+    if timing.get("weights_sha256", now) != now:
+        raise UserError(
+            f"the codes in {run} are of other weights than {weights}: remove codes and metrics there and run again"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _unfinished(run: Path, preset: Preset) -> str | None:

@@ -9,6 +9,7 @@ import torch
 from baselines._diffusion import Diffusion
 from baselines._latent_prior import LatentPrior
 from paramrel.errors import UserError
+from paramrel.method import method
 from paramrel.networks import initialise
 from paramrel.rng import Rng
 
@@ -141,6 +142,12 @@ def test_end_terms_are_probabilities_over_the_bins():
     guess = RNG.uniform("g", (6, 1)) * 2 - 1
     nll = torch.stack([diffusion.end_term(c.expand(6, 1), guess, centres) for c in centres])
     assert torch.allclose((-nll).exp().sum(0), torch.ones(6), atol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{"n_times": 1000, "beta_last": 0.4}, {"n_times": 20000}])
+def test_a_schedule_that_leaves_nothing_to_divide_by_is_an_error(settings):
+    with pytest.raises(ValueError, match="of the signal, by which sampling would divide"):
+        method("diffae").Config(**settings)
 
 
 def test_more_steps_than_times_is_an_error():

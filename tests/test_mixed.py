@@ -1,6 +1,7 @@
 """A table of columns of several types: its flow equals its parts, its bound is one, the graph takes it."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -293,6 +294,19 @@ def test_a_short_training_beats_independent_columns_and_every_column_has_its_sha
     assert after.total.mean() < apart.total.mean()
     assert after.channels.shape == (len(held_out), 30) and (after.channels.mean(0) > 0).all()
     assert torch.allclose(after.channels.sum(1), after.data, rtol=1e-4)
+
+
+def test_a_class_that_no_training_row_has_is_named():
+    chain = columns("chain")
+    images = chain.data.evaluation_images("train")[0].copy()
+    of = next(j for j, column in enumerate(chain.data.columns) if j and column.n_classes == 3)
+    flat = images.reshape(len(images), -1)
+    flat[flat[:, of] == 0.5, of] = 1
+    with pytest.raises(
+        UserError, match=f"column {re.escape(chain.data.columns[of].name)}: no training row has class 1 of 3"
+    ):
+        chain.fit(images, RNG)
+    columns("independent").fit(images, RNG)
 
 
 def test_flows_of_continuous_columns_and_reading_codes_alone():

@@ -1,6 +1,11 @@
 """What the workflow builds its graph from."""
 
+import hashlib
 import json
+import os
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +27,7 @@ from suite.results import FIGURE_NAMES
 from suite.rows import collect
 from suite.status import jobs, remaining_seconds
 from suite.tables import table2, usage_table
-from tests.conftest import TINY_PRESET
+from tests.conftest import ROOT, TINY_PRESET
 
 
 @pytest.fixture
@@ -45,13 +50,28 @@ def test_an_overlay_is_merged_key_by_key_and_written_out(here):
     assert {cell.method for cell in merged.cells.values()} == {cell.method for cell in plain.cells.values()}
     assert Path(merged.config).exists() and plain.config == "params.yaml"
     small = {
-        "presets": {"tiny": {"train": {"learning_rate": 1e-5}, "per_method": {"pca": {"variants": {"b": {}, "a": {}}}}}}
+        "presets": {
+            "tiny": {
+                "train": {"learning_rate": 1e-5},
+                "per_method": {"pca": {"variants": {"b": {}, "a": {"network": {"latent_dim": 3}}}}},
+            }
+        }
     }
     again = yaml.safe_load(Path(Plan.read(small).config).read_text())["presets"]["tiny"]
     assert again["train"]["learning_rate"] == 1e-5, "a number must not become a word on the way"
     assert list(again["per_method"]["pca"]["variants"]) == ["b", "a"], "the first variant is the default"
     written = resolve(load(Path(merged.config)), "tiny")
     assert written.train.batch_size == 16 and written.network == resolve(load(Path("params.yaml")), "tiny").network
+
+
+def test_who_edits_the_parameters_while_jobs_run_changes_nothing_for_them(here):
+    """The commands of a graph name a copy of what it was planned from; a plan for reading writes nothing."""
+    write_params(here, seeds=[0, 1, 2])
+    assert Plan.read({}).config == "params.yaml" and not Path("state").exists() and not Path("results").exists()
+    plan = Plan.read({}, for_jobs=True)
+    write_params(here, seeds=[0])
+    assert resolve(load(Path(plan.config)), "tiny").seeds == (0, 1, 2)
+    assert {cell.path for cell in cells(resolve(load(Path(plan.config)), "tiny"))} == set(plan.cells)
 
 
 def test_a_job_of_a_cluster_takes_the_plan_that_was_written_down(here, monkeypatch):
@@ -119,6 +139,47 @@ def test_stamps_change_with_the_configuration_and_results_do_not(here):
     assert not any(path.startswith("results") for path in (plain.stamp("tables"), plain.stamp("samples")))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"methods": ["vae", "pca"]},  # the order of lines, and the method whose labels are shuffled
+        {"seeds": [1, 0]},  # the seed that is shown
+        {"methods": ["pca", "vae", "paramrel_c"]},  # a method that skips the data set: a dash and its reason
+    ],
+)
+def test_stamps_change_with_everything_that_stands_in_the_results(here, changes):
+    write_params(here, methods=["pca", "vae"], seeds=[0, 1])
+    before = Plan.read({})
+    write_params(here, **{"methods": ["pca", "vae"], "seeds": [0, 1]} | changes)
+    after = Plan.read({})
+    assert set(before.cells) == set(after.cells) and before.built != after.built
+
+
+def test_two_variants_of_the_same_settings_are_refused(here):
+    write_params(here, methods=["vae"], per_method={"vae": {"variants": {"a": {}, "b": {"kl_warmup": 0.0}}}})
+    with pytest.raises(UserError, match="vae-a/seed0 and digits_binarized/vae-b/seed0 have the same settings"):
+        Plan.read({})
+
+
+def test_a_cell_that_somebody_works_on_is_not_stale(here):
+    gone = Path("runs/digits_binarized/vae-default/seed0-0123456789")
+    write_text(gone / "run.json", "")
+    stale_now = partial(stale, load(Path("params.yaml")), "params.yaml", Path("runs"), Path("state"))
+    worker = "import sys\nfrom pathlib import Path\nfrom suite.locks import hold\n" + (
+        f"with hold(Path('state'), Path('{gone}/run.json')):\n    print('in', flush=True)\n    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", worker],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout.readline() == b"in\n"
+        assert stale_now() == []
+        process.communicate()
+    assert stale_now() == [gone]
+
+
 def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figure(here, monkeypatch):
     write_params(here, datasets=["digits"], methods=["pca", "pixels", "untrained"], seeds=[0])
     plan = Plan.read({})
@@ -154,6 +215,8 @@ def test_rendered_shapes_give_factors_and_attributes_to_metrics(here):
     train(cell.dataset, cell.method, cell.variant, cell.seed)
     codes = encode(cell, chosen.evaluate, chosen.runtime, here / "runs" / cell.path)
     timing = json.loads((codes.parent / timing_name(chosen.evaluate)).read_text())
+    weights = hashlib.sha256((codes.parent / "model.safetensors").read_bytes()).hexdigest()
+    assert timing.pop("weights_sha256") == weights
     assert timing == {"sampling_seconds_per_image": None, "sampling_steps": 3, "device": "cpu"}  # PCA does not sample
     arrays = np.load(codes)
     assert arrays["z"].shape == (1500, 8) and arrays["y"].shape == (1500, 6)

@@ -172,6 +172,7 @@ def test_a_number_shows_where_it_comes_from_by_mouse_and_by_keyboard(opened):
         "c0ffeec0ffee",
         "a processor",
         "5.6",
+        "--preset",
         "Resolved configuration",
     ):
         assert fact in text, f"{fact} is not in\n{text}"

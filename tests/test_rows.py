@@ -1,11 +1,17 @@
 """rows.csv has a schema, which is kept on the way out and on the way in."""
 
+import hashlib
+import json
 import re
 
 import pandas as pd
 import pytest
 
+from metrics import metrics
 from paramrel.errors import UserError
+from paramrel.files import write_json, write_text
+from suite import provenance
+from suite.provenance import write_run
 from suite.rows import ROW_COLUMNS, Row, collect, read_rows, write_rows
 from suite.runs import read_runs, write_runs
 from tests.example_rows import example, row, runs_of, table
@@ -126,6 +132,80 @@ def test_a_bad_run_is_named_and_not_written(tmp_path, column, value, said):
     sound.assign(more="1").to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(UserError, match="other.csv has the columns"):
         read_runs(tmp_path / "other.csv")
+
+
+@pytest.fixture
+def measured_cells(tmp_path, monkeypatch):
+    """(preset, runs, the two runs' folders): a data set measured with two seeds."""
+    from suite.cells import cells
+    from suite.config import Preset
+    from suite.names import codes_name, control_name, metrics_name, timing_name
+
+    monkeypatch.chdir(tmp_path)
+    preset = Preset(
+        datasets=("digits_binarized",), methods=("pca",), seeds=(0, 1), evaluate={"metrics": ["auroc"], "n_images": 8}
+    )
+    chosen, runs = cells(preset), tmp_path / "runs"
+    for cell in chosen:
+        run = runs / cell.path
+        write_text(run / "model.safetensors", str(cell.seed))
+        write_text(run / codes_name(preset.evaluate), "codes")
+        declared = metrics()["auroc"]
+        line = {
+            "metric": "auroc", "metric_version": declared.version, "direction": declared.direction, "unit": declared.unit,
+            "n": 9, "value": 0.5, "chance": 0.5, "note": "", "folds": [],
+        }  # fmt: skip
+        measured = {"rows": [line], "input_sha256": hashlib.sha256(b"codes").hexdigest()}
+        write_json(run / metrics_name(preset.evaluate), measured)
+        write_json(run / control_name(preset.evaluate), measured)
+        weights = hashlib.sha256(str(cell.seed).encode()).hexdigest()
+        write_json(run / timing_name(preset.evaluate), {"sampling_seconds_per_image": None, "weights_sha256": weights})
+        write_run(run, cell, preset.runtime, "0" * 64, 1.0)
+    return preset, runs, [runs / cell.path for cell in chosen]
+
+
+def test_files_of_a_cell_that_are_not_of_each_other_are_refused(measured_cells):
+    """New weights must not stand behind old numbers, nor new codes behind old metrics."""
+    from suite.names import codes_name
+
+    preset, runs, (first, _) = measured_cells
+    assert len(collect(preset, runs)[1]) == 2
+    kept = (first / "run.json").read_text()
+    write_text(first / "model.safetensors", "trained again")
+    with pytest.raises(UserError, match="model.safetensors is not what .*run.json records"):
+        collect(preset, runs)
+    record = json.loads(kept)
+    write_json(first / "run.json", record | {"weights_sha256": hashlib.sha256(b"trained again").hexdigest()})
+    with pytest.raises(UserError, match="are of other weights"):
+        collect(preset, runs, partial=True)
+    write_text(first / "model.safetensors", "0")
+    write_text(first / "run.json", kept)
+    write_text(first / codes_name(preset.evaluate), "encoded again")
+    with pytest.raises(UserError, match="metrics-.* is not of .*codes-"):
+        collect(preset, runs)
+
+
+def test_cells_of_one_data_set_saw_the_same_data(measured_cells):
+    preset, runs, (_, second) = measured_cells
+    record = json.loads((second / "run.json").read_text())
+    write_json(second / "run.json", record | {"data_sha256": "1" * 64})
+    with pytest.raises(UserError, match="pca-default/seed0 and .*pca-default/seed1 are of different data"):
+        collect(preset, runs)
+
+
+def test_a_training_is_of_the_code_that_it_began_with(tmp_path, monkeypatch):
+    """And dirty if any part of it is of other code: a commit that is made while it runs must not clean it."""
+    now = {"commit": "a" * 40, "dirty": False}
+    monkeypatch.setattr(provenance, "code", lambda: dict(now))
+    provenance.begin(tmp_path)
+    now["commit"] = "b" * 40
+    assert provenance.trained_by(tmp_path) == {
+        "commit": "a" * 40,
+        "dirty": False,
+        "lock_sha256": provenance.lock_hash(),
+    }
+    provenance.begin(tmp_path)  # it was stopped, and goes on with the new commit
+    assert provenance.trained_by(tmp_path)["commit"] == "a" * 40 and provenance.trained_by(tmp_path)["dirty"] is True
 
 
 def test_what_is_skipped_or_failed_has_rows_that_say_so(tmp_path):

@@ -112,6 +112,29 @@ def test_methods_that_skip_a_data_set_or_failed_have_a_dash_with_the_reason():
     assert f"{DASH} a: not trained: failed." in notes
 
 
+def test_a_data_set_of_which_nothing_was_measured_is_not_said_to_have_nothing():
+    """What a cell that failed could have had is not known: its table says that it was not run, and no more."""
+    why = "not trained: failed"
+    faces = [
+        row("celeba_subset_32", name, variant, 0, metric, None, note=why)
+        for name, variant in (("vae", "default"), ("paramrel_c", "self"), ("paramrel_c", "ahead"))
+        for metric in ("auroc", "dci", "tad", "auroc_progressive")
+    ]
+    none = [row("mnist_binarized", "vae", "default", s, "dci", None, note="classes, no factors") for s in range(3)]
+    rows = pd.concat([example(), table([*none, *faces])], ignore_index=True)
+    for name in ("disentanglement", "progressive"):
+        frame, notes = make(name, rows, None)
+        assert frame.empty and not any(note.startswith("No ") for note in notes)
+        assert any("CelebA" in note and "VAE" in note and why in note for note in notes), notes
+        assert not any("MNIST" in note and why in note for note in notes)
+    frame, notes = make("ablations", rows, None)
+    assert any("CelebA" in note and "ParamReL_c (ahead)" in note and why in note for note in notes), notes
+    lost = example().assign(
+        value=lambda rows: rows.value.where(rows.seed != 2), note=lambda rows: rows.note.where(rows.seed != 2, why)
+    )
+    assert any(f"VAE on MNIST (binarised): no value of seed 2 ({why})" in note for note in table2(lost)[1])
+
+
 def test_missing_seeds_are_counted_in_the_cell_and_said():
     rows = example()
     rows = rows[~((rows.method == "vae") & (rows.seed == 1))].reset_index(drop=True)

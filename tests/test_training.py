@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from paramrel import training
 from paramrel.checkpoint import load_weights
 from paramrel.errors import UserError
 from paramrel.method import method
@@ -130,6 +131,33 @@ def test_sigterm_saves_and_the_next_try_goes_on(tmp_path):
     whole = start(tmp_path / "whole", "vae")
     assert whole.wait() == 0
     assert (tmp_path / "run/model.safetensors").read_bytes() == (tmp_path / "whole/run/model.safetensors").read_bytes()
+
+
+def test_of_a_large_set_closed_forms_see_a_choice_of_the_images(tmp_path, digits, monkeypatch):
+    """All of them as float32 would be tens of gigabytes; the choice is the seed's."""
+    seen = []
+
+    class Watched(method("vae")):
+        def fit(self, images, rng):
+            seen.append(images)
+
+        def finish(self, images, rng):
+            seen.append(images)
+
+    monkeypatch.setattr(training, "FIT_VALUES", 100 * digits.n_dims)
+    for folder in ("a", "b"):
+        watched = Watched(digits, TINY_NETWORK, Watched.Config())
+        train(
+            watched,
+            digits,
+            0,
+            Train(steps=1, batch_size=8),
+            Runtime(device="cpu"),
+            tmp_path / folder,
+            tmp_path / "s" / folder,
+        )
+    assert [len(images) for images in seen] == [100] * 4
+    assert (seen[0] == seen[2]).all() and (seen[1] == seen[3]).all() and (seen[0] != seen[1]).any()
 
 
 def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path, digits):

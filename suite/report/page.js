@@ -58,7 +58,7 @@ function origin(group, table, row, heading) {
   const parts = [element("p", {}, how), ...lines(`Lines of ${group.file}`, group.file, group.lines, group.column)];
   if (group.minus.length) parts.push(...lines("Minus these lines", group.file, group.minus, group.column));
   if (!(group.column === "chance" && group.file === "rows.csv")) parts.push(...runs([...new Set([...of(group.lines), ...of(group.minus)])]));
-  if (table && group.file !== "published.csv") parts.push(element("p", {}, "To check its files against their hashes: ", element("code", {}, `paramrel trace ${table} "${row}" "${heading}"`)));
+  if (table && group.file !== "published.csv") parts.push(element("p", {}, "To check its files against their hashes: ", element("code", {}, `paramrel trace ${table} "${row}" "${heading}" --preset ${DATA.preset}`)));
   return parts;
 }
 

@@ -57,7 +57,7 @@ def write_report(
         "dashes": dashes(rows),
         "glossary": _glossary(rows),
         "facts": _facts(rows, recorded, wanted),
-        "data": {"groups": origins.groups, "lines": origins.lines(), **_behind(origins, recorded, wanted)},
+        "data": {"preset": name, "groups": origins.groups, "lines": origins.lines(), **_behind(origins, recorded, wanted)},
     }  # fmt: skip
     first = [] if unknown else explored(preset)
     frames = [(cell, run_dir(runs, cell)) for cell in first]

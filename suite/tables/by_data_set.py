@@ -1,6 +1,7 @@
 """Tables with a line per data set and method: usage of the latent, likelihood, disentanglement, images, the flow."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -36,6 +37,8 @@ IMAGES = (
 )  # fmt: skip
 PROGRESSIVE = ("auroc", "auroc_progressive", "accuracy", "accuracy_progressive")
 
+LINE = ["dataset", "method", "variant"]
+"""What a line of a table is of."""
 UNLIKE = ("loss_own", "permuted_ratio")
 """Losses of different kinds of decoders: to be compared within a line, so that none is the best."""
 COLLAPSED = 5
@@ -69,9 +72,10 @@ def likelihood_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def disentanglement_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """What single latents tell of factors and attributes, where a data set has them. Returns the table and its notes."""
-    has = rows[rows.metric.isin(("dci", "tad")) & rows.value.notna()].dataset.unique()
-    frame, notes = by_data_set(rows[rows.dataset.isin(has)], DISENTANGLEMENT)
-    if frame.empty:
+    has = set(rows[rows.metric.isin(("dci", "tad")) & rows.value.notna()].dataset) | unmeasured(rows, "dataset")
+    mine = rows[rows.dataset.isin(has)]
+    frame, notes = by_data_set(mine, DISENTANGLEMENT)
+    if mine.empty:
         notes.append("No data set of this preset has factors or attributes.")
     return frame, [*notes, *last_notes(frame, rows)]
 
@@ -90,23 +94,33 @@ def images_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def progressive_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """What probes read from codes along the flow. Returns the table and its notes."""
     flows = rows[rows.metric.eq("auroc_progressive") & rows.value.notna()]
-    keys = set(flows[["dataset", "method", "variant"]].itertuples(index=False, name=None))
-    has = [key in keys for key in rows[["dataset", "method", "variant"]].itertuples(index=False, name=None)]
-    frame, notes = by_data_set(rows[pd.Series(has, index=rows.index, dtype=bool)], PROGRESSIVE)
-    if frame.empty:
+    keys = set(flows[LINE].itertuples(index=False, name=None)) | unmeasured(rows, LINE)
+    has = [key in keys for key in rows[LINE].itertuples(index=False, name=None)]
+    mine = rows[pd.Series(has, index=rows.index, dtype=bool)]
+    frame, notes = by_data_set(mine, PROGRESSIVE)
+    if mine.empty:
         notes.append("No method of this preset has codes along a flow.")
     return frame, [*notes, *last_notes(frame, rows)]
+
+
+def unmeasured(rows: pd.DataFrame, by: str | list[str]) -> set[Any]:
+    """Data sets, or (data set, method, variant), that were to run and have no value of any metric: what they could have
+    is not known."""
+    planned = rows[rows.cell != ""]
+    return {key for key, values in planned.groupby(by).value if values.isna().all()}
 
 
 def by_data_set(rows: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """One line per data set and method that has any of the metrics, floors, and notes: the reasons of dashes, and
     which methods have no line. Metrics that nothing of the preset has are left out."""
-    names = [name for name in names if rows[rows.metric == name].value.notna().any()]
-    reasons, lines, absent = Reasons(), [], {}
-    for data in rows.dataset.unique() if names else ():
+    asked, names = names, [name for name in names if rows[rows.metric == name].value.notna().any()]
+    reasons, lines, absent, lost = Reasons(), [], {}, unmeasured(rows, LINE)
+    for data in rows.dataset.unique():
         first = len(lines)
         for key in method_rows(rows[rows.dataset == data]):
-            cells = {name: measured(rows, data, *key, name) for name in names}
+            if not names and (data, *key) not in lost:
+                continue
+            cells = {name: measured(rows, data, *key, name) for name in names or asked}
             if any(cell.summary for cell in cells.values()):
                 line = {"data set": dataset(data).title, "method": label(*key)}
                 lines.append(line | {title_of(name): value_cell(cells[name], name, reasons) for name in names})

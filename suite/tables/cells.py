@@ -221,7 +221,7 @@ def seeds_notes(rows: pd.DataFrame) -> list[str]:
     if whole.seed.nunique() > 1:
         notes = ["Cells: mean over seeds ± half width of the 95 % t-interval (number of seeds)."]
     for data, mine in rows[rows.fold == "mean"].groupby("dataset", sort=False):
-        wanted = set(mine[mine.value.notna()].seed)
+        wanted = set(mine[mine.cell != ""].seed)
         for key, of_method in mine.groupby(["method", "variant"], sort=False):
             has = set(of_method[of_method.value.notna()].seed)
             if has and wanted - has:

@@ -118,7 +118,7 @@ def cost_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tuple[pd
 
 def ablations_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Variants of the methods that have several, beside the settings in which they differ. Returns table and notes."""
-    whole = rows[rows.value.notna() & (rows.fold == "mean")]
+    whole = rows[(rows.cell != "") & (rows.fold == "mean")]
     several = whole.groupby(["dataset", "method"]).variant.nunique()
     kept = set(several[several > 1].index)
     has = [pair in kept for pair in zip(rows.dataset, rows.method, strict=True)]
@@ -134,7 +134,7 @@ def ablations_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> tup
     for i in frame.index:
         key = names.get((frame.loc[i, "data set"], frame.loc[i, "method"]))
         frame.loc[i, "settings"] = "" if key is None else said.get(key, DASH)
-    if frame.empty:
+    if mine.empty:
         notes.append("No method of this preset has two variants; preset ablations has.")
     elif DASH in set(frame["settings"]):
         notes.append(f"settings {DASH}: {NO_RUNS if runs is None else OLDER}.")

@@ -16,7 +16,7 @@ IS_MAIN = workflow.is_main_process
 
 try:
     # A job on a cluster parses this file again: it takes the plan that the first Snakemake wrote down.
-    PLAN = Plan.read(config) if IS_MAIN else Plan.recall(config)
+    PLAN = Plan.read(config, for_jobs=True) if IS_MAIN else Plan.recall(config)
     if IS_MAIN:
         PLAN.remember(config)
         if enter_run(Path(PLAN.state), Path(".snakemake")):

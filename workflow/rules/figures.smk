@@ -26,9 +26,10 @@ rule draw:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         common=COMMON,
+        state=STATE,
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "paramrel figures {params.common} --drawn {params.folder} > {log} 2>&1"
+        "paramrel figures {params.common} --state {params.state} --drawn {params.folder} > {log} 2>&1"
 
 
 # One at a time, so that a figure that is removed or edited is the only one that is made again.

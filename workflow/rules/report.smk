@@ -30,9 +30,10 @@ rule report_page:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         common=COMMON,
+        state=STATE,
         drawn=lambda wildcards, input: Path(input.drawn[0]).parent,
     shell:
-        "paramrel report {params.common} --drawn {params.drawn} --stamp {output.stamp} > {log} 2>&1"
+        "paramrel report {params.common} --state {params.state} --drawn {params.drawn} --stamp {output.stamp} > {log} 2>&1"
 
 
 onerror:
