@@ -26,7 +26,7 @@ rule draw:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         common=COMMON,
-        state=STATE,
+        state=lambda wildcards: STATE,
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
         "paramrel figures {params.common} --state {params.state} --drawn {params.folder} > {log} 2>&1"

@@ -30,7 +30,7 @@ rule report_page:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         common=COMMON,
-        state=STATE,
+        state=lambda wildcards: STATE,
         drawn=lambda wildcards, input: Path(input.drawn[0]).parent,
     shell:
         "paramrel report {params.common} --state {params.state} --drawn {params.drawn} --stamp {output.stamp} > {log} 2>&1"

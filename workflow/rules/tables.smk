@@ -29,6 +29,6 @@ rule tables:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         common=COMMON,
-        state=STATE,
+        state=lambda wildcards: STATE,
     shell:
         "paramrel table {params.common} --state {params.state} --stamp {output.stamp} > {log} 2>&1"
