@@ -172,7 +172,6 @@ def test_a_number_shows_where_it_comes_from_by_mouse_and_by_keyboard(opened):
         "c0ffeec0ffee",
         "a processor",
         "5.6",
-        "--preset",
         "Resolved configuration",
     ):
         assert fact in text, f"{fact} is not in\n{text}"
@@ -187,6 +186,12 @@ def test_a_number_shows_where_it_comes_from_by_mouse_and_by_keyboard(opened):
     press(opened, "ENTER")
     title = opened.execute_script("return document.querySelector('#origin-title').textContent")
     assert "VAE" in title or "DiffAE" in title
+    press(opened, "ESCAPE")
+    opened.execute_script("document.querySelector('table[data-table=table2] .number').click()")
+    command = opened.execute_script("return document.querySelector('#origin-of p code').innerText")
+    assert command.startswith("paramrel trace table2 ") and command.endswith(" --preset tiny"), (
+        "a table of this page's preset"
+    )
     press(opened, "ESCAPE")
 
 
