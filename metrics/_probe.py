@@ -14,7 +14,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from metrics._labels import check_discrete, columns, varying
+from metrics._base import Value
+from metrics._labels import check_discrete, columns, constant_note, varying
 from metrics._shared import shared
 from paramrel.errors import UserError
 from paramrel.settings import Frozen
@@ -69,6 +70,17 @@ def probe_all(z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: 
     tasks = [(one, *split) for one, its in zip(labels, splits, strict=True) for split in its]
     scores = Parallel()(delayed(_fold)(z, *task, kind, seed) for task in tasks)
     return [Probed(*zip(*scores[i : i + N_FOLDS], strict=True)) for i in range(0, len(scores), N_FOLDS)]
+
+
+def probed_value(
+    z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: str, score: Literal["auroc", "accuracy"]
+) -> Value:
+    """Mean over labels and folds of one of the scores; in ``extra`` the mean of each label that is not constant, and which
+    columns of y these are."""
+    scores = [getattr(probed, score) for probed in probe_all(z, y, seed, kind, folds)]
+    means = fold_means(scores)
+    extra = {"per_label": [float(np.mean(one)) for one in scores], "labels": varying(columns(y)).tolist()}
+    return Value(float(np.mean(means)), len(z), means, constant_note(columns(y)), extra)
 
 
 def _checked(labels: np.ndarray, column: int) -> np.ndarray:

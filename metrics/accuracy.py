@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 
 from metrics._base import Arrays, Metric, Value
-from metrics._labels import columns, constant_note, varying
-from metrics._probe import Classifier, ProbeConfig, fold_means, probe_all
+from metrics._labels import columns
+from metrics._probe import Classifier, ProbeConfig, probed_value
 
 
 class Accuracy(Metric):
@@ -28,17 +28,7 @@ class Accuracy(Metric):
     kind: ClassVar[Classifier] = "logistic"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        z, y = arrays["z"], arrays["y"]
-        probed = probe_all(z, y, seed, self.kind, self.config.folds)
-        folds = fold_means([p.accuracy for p in probed])
-        per_label = [float(np.mean(p.accuracy)) for p in probed]
-        return Value(
-            float(np.mean(folds)),
-            len(z),
-            folds,
-            constant_note(columns(y)),
-            {"per_label": per_label, "labels": varying(columns(y)).tolist()},
-        )
+        return probed_value(arrays["z"], arrays["y"], seed, self.kind, self.config.folds, "accuracy")
 
     def chance(self, arrays: Arrays) -> float:
         """Share of the largest class, averaged over the columns that vary."""

@@ -2,11 +2,8 @@
 
 from typing import ClassVar
 
-import numpy as np
-
 from metrics._base import Arrays, Metric, Value
-from metrics._labels import columns, constant_note, varying
-from metrics._probe import Classifier, ProbeConfig, fold_means, probe_all
+from metrics._probe import Classifier, ProbeConfig, probed_value
 
 
 class Auroc(Metric):
@@ -29,17 +26,7 @@ class Auroc(Metric):
     kind: ClassVar[Classifier] = "logistic"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        z, y = arrays[self.needs[0]], arrays["y"]
-        probed = probe_all(z, y, seed, self.kind, self.config.folds)
-        folds = fold_means([p.auroc for p in probed])
-        per_label = [float(np.mean(p.auroc)) for p in probed]
-        return Value(
-            float(np.mean(folds)),
-            len(z),
-            folds,
-            constant_note(columns(y)),
-            {"per_label": per_label, "labels": varying(columns(y)).tolist()},
-        )
+        return probed_value(arrays[self.needs[0]], arrays["y"], seed, self.kind, self.config.folds, "auroc")
 
     def chance(self, arrays: Arrays) -> float:
         return 0.5

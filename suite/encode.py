@@ -21,8 +21,8 @@ from paramrel.training import choose_device, make_cuda_deterministic
 from paramrel.uses import images_per_batch
 from suite.cells import Cell
 from suite.config import Evaluate
+from suite.hashing import file_sha256
 from suite.names import codes_name, timing_name
-from suite.provenance import sha256
 from suite.uses import TIMES, Context, showcase
 
 LOADED = 10_000
@@ -50,7 +50,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     the training.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
-    weights_sha256 = sha256(run / "model.safetensors")
+    weights_sha256 = file_sha256(run / "model.safetensors")
     _check_data(data, run / "run.json")
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
     with torch.no_grad():

@@ -1,6 +1,5 @@
 """Metrics of a file of codes: anybody's, or what ``suite.encode`` wrote. No model and no torch."""
 
-import hashlib
 import os
 import platform
 import re
@@ -16,6 +15,7 @@ from joblib import parallel_config
 from metrics import Metric, Options, check_options, metric, metrics, options_of, shuffle_labels
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_json
+from suite.hashing import file_sha256
 
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "joblib")
 
@@ -50,7 +50,7 @@ def evaluate(
     reason. Raises ``UserError`` where the file has the arrays of no metric at all.
     """
     arrays, skipped = read_codes(path)
-    input_sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    input_sha256 = file_sha256(path)
     y_names = _names(arrays, "y", "y_names", path)
     _names(arrays, "attributes", "attribute_names", path)
     chosen = _chosen(names, given or {}, shuffled)

@@ -4,7 +4,6 @@ Nothing heavy is imported here before it is needed: a job on a cluster parses th
 that the first Snakemake wrote down.
 """
 
-import hashlib
 import json
 import shlex
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 
 from paramrel.errors import unknown
 from paramrel.files import check_writable, write_json, write_text
-from suite.hashing import short_hash
+from suite.hashing import file_sha256, short_hash
 from suite.results import FIGURE_NAMES, RESULTS_VERSION, TABLE_NAMES
 
 
@@ -264,16 +263,12 @@ def table_files(folder: str) -> list[str]:
 
 def write_stamp(stamp: Path, files: list[str], made_in: Path | None = None) -> None:
     """Record the hashes of finished results; of those that are still to be copied from ``made_in``, if it is given."""
-    write_json(stamp, {path: _sha256(str(made_in / Path(path).name) if made_in else path) for path in files})
+    write_json(stamp, {path: file_sha256(made_in / Path(path).name if made_in else Path(path)) for path in files})
 
 
 def _holds(stamp: str, files: list[str]) -> bool:
     try:
         recorded = json.loads(Path(stamp).read_text())
-        return recorded == {path: _sha256(path) for path in files}
+        return recorded == {path: file_sha256(Path(path)) for path in files}
     except (OSError, ValueError):
         return False
-
-
-def _sha256(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

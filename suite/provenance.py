@@ -1,6 +1,5 @@
 """Where a number comes from: code, data, configuration, environment, machine."""
 
-import hashlib
 import json
 import os
 import platform
@@ -17,6 +16,7 @@ from paramrel.networks import n_parameters
 from paramrel.settings import Runtime
 from paramrel.training import choose_device
 from suite.cells import Cell
+from suite.hashing import file_sha256
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
@@ -36,21 +36,16 @@ def trained_by(state: Path) -> dict[str, Any]:
     return parts[0] | {"dirty": parts[0]["dirty"] if same else True}
 
 
-def write_run(
-    run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds: float, by: dict[str, Any] | None = None
-) -> None:
-    """``run``/run.json: the resolved configuration and everything that a rerun would need to know.
-
-    ``by``: the code, as ``trained_by`` has it; that of now if none.
-    """
-    by = by or code() | {"lock_sha256": lock_hash()}
+def write_run(run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds: float, by: dict[str, Any]) -> None:
+    """``run``/run.json: the resolved configuration and everything that a rerun would need to know; ``by``: the code, as
+    ``trained_by`` has it."""
     write_json(run / "run.json", {
         "cell": str(cell),
         "hash": cell.hash,
         "resolved": cell.resolved,
         "parameters": n_parameters(cell.build()),
         "data_sha256": data_sha256,
-        "weights_sha256": sha256(run / "model.safetensors"),
+        "weights_sha256": file_sha256(run / "model.safetensors"),
         "code": {"commit": by["commit"], "dirty": by["dirty"]},
         "lock_sha256": by["lock_sha256"],
         "machine": machine(runtime),
@@ -84,12 +79,7 @@ def _git(*arguments: str) -> str:
 def lock_hash() -> str | None:
     """sha256 of uv.lock: which environment."""
     lock = ROOT / "uv.lock"
-    return sha256(lock) if lock.exists() else None
-
-
-def sha256(path: Path) -> str:
-    """Of a file's bytes, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_sha256(lock) if lock.exists() else None
 
 
 def machine(runtime: Runtime) -> dict[str, Any]:

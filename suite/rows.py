@@ -1,6 +1,5 @@
 """The long table: one row per number, deterministic; and the runs behind it, which are not."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from paramrel.settings import Frozen
 from suite.cells import Cell, cells, controls, run_dir, skipped
 from suite.checked_csv import check, read_csv
 from suite.config import Preset
+from suite.hashing import file_sha256
 from suite.names import codes_name, control_name, metric_names, metrics_name, timing_name
 from suite.runs import RUN_COLUMNS, run_line
 
@@ -104,7 +104,7 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
             continue
         evaluated = _read(run / metrics_name(preset.evaluate), cell)
         codes = run / codes_name(preset.evaluate)
-        if codes.exists() and _sha256(codes) != evaluated["input_sha256"]:
+        if codes.exists() and file_sha256(codes) != evaluated["input_sha256"]:
             raise UserError(f"{run / metrics_name(preset.evaluate)} is not of {codes}: remove it and run it again")
         for row in evaluated["rows"]:
             rows += _expand(cell, record, row)
@@ -127,17 +127,13 @@ def _check_chain(run: Path, record: dict[str, Any], timing: dict[str, Any]) -> N
     weights = run / "model.safetensors"
     if not weights.exists():
         return
-    now = _sha256(weights)
+    now = file_sha256(weights)
     if record.get("weights_sha256", now) != now:
         raise UserError(f"{weights} is not what {run / 'run.json'} records: remove both and train again")
     if timing.get("weights_sha256", now) != now:
         raise UserError(
             f"the codes in {run} are of other weights than {weights}: remove codes and metrics there and run again"
         )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _unfinished(run: Path, preset: Preset) -> str | None:

@@ -1,6 +1,5 @@
 """From a number in a table back to what made it, each step checked: the table, its rows, files, runs."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from paramrel.errors import UserError, unknown
+from suite.hashing import file_sha256
 from suite.rows import read_rows
 from suite.runs import read_runs
 from suite.tables import DASH, KEYS, TABLES, Origin, label, make, method_rows, plain
@@ -174,7 +174,7 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
     data_sha256 = row.get("data_sha256", "")
     return [
         *([f"    measured: {_measured(folder, row, column)}"] if column else []),
-        f"    weights: {folder}/model.safetensors sha256 {_sha256(folder / 'model.safetensors')[:12]}",
+        f"    weights: {folder}/model.safetensors sha256 {file_sha256(folder / 'model.safetensors')[:12]}",
         f"    configuration: {json.dumps(record['resolved'], sort_keys=True)}",
         f"    code: commit {code['commit']}{dirty}; uv.lock sha256 {(record['lock_sha256'] or 'none')[:12]}",
         f"    data: {row.dataset} sha256 {record['data_sha256'][:12]}"
@@ -196,7 +196,7 @@ def _measured(folder: Path, row: pd.Series, column: str) -> str:
         codes = folder / record["input"]
         if not codes.exists():
             return f"{path}, of {codes}, which is not here"
-        same = _sha256(codes) == record["input_sha256"]
+        same = file_sha256(codes) == record["input_sha256"]
         return f"{path}, of {codes} sha256 {record['input_sha256'][:12]}" + (
             "" if same else " BUT the file has changed"
         )
@@ -207,7 +207,3 @@ def _same(value: float | None, shown: float) -> bool:
     if value is None or pd.isna(shown):
         return value is None and pd.isna(shown)
     return f"{value:.6g}" == f"{shown:.6g}"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

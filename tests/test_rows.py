@@ -160,7 +160,8 @@ def measured_cells(tmp_path, monkeypatch):
         write_json(run / control_name(preset.evaluate), measured)
         weights = hashlib.sha256(str(cell.seed).encode()).hexdigest()
         write_json(run / timing_name(preset.evaluate), {"sampling_seconds_per_image": None, "weights_sha256": weights})
-        write_run(run, cell, preset.runtime, "0" * 64, 1.0)
+        provenance.begin(tmp_path / "state" / cell.path)
+        write_run(run, cell, preset.runtime, "0" * 64, 1.0, provenance.trained_by(tmp_path / "state" / cell.path))
     return preset, runs, [runs / cell.path for cell in chosen]
 
 

@@ -25,7 +25,7 @@ def explorer(
         path = run / explorer_name(evaluate)
         of = f"{label(cell.method, cell.variant)} on {dataset(cell.dataset).title}"
         if not path.exists():
-            reasons.append((of, f"{path} is not there: run snakemake"))
+            reasons.append((of, f"{path.name} is not there: run snakemake"))
             continue
         arrays, skipped = read_codes(path)
         if "traversed" in arrays:
