@@ -16,6 +16,7 @@ from metrics import Metric, Options, check_options, metric, metrics, options_of,
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_json
 from suite.hashing import file_sha256
+from suite.kernels import blas
 
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "joblib")
 
@@ -42,7 +43,7 @@ def read_codes(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 def evaluate(
     path: Path, names: tuple[str, ...], seed: int, given: Options | None = None, jobs: int = 1, shuffled: bool = False
 ) -> dict[str, Any]:
-    """Rows of the named metrics (all by default), with the file's hash and library versions.
+    """Rows of the named metrics (all by default), with the file's hash, library versions and kernels of BLAS.
 
     ``given`` holds options by family of metrics, ``jobs`` is the number of processes, which no number depends on.
     With ``shuffled``, metrics that read labels are measured on shuffled ones (the control), others not at all.
@@ -70,6 +71,7 @@ def evaluate(
         "seed": seed,
         "labels": "shuffled" if shuffled else "given",
         "libraries": libraries,
+        "blas": blas(),
         "rows": [row | {"libraries": libraries} for row in rows],
     }
 

@@ -17,6 +17,7 @@ from paramrel.settings import Runtime
 from paramrel.training import choose_device
 from suite.cells import Cell
 from suite.hashing import file_sha256
+from suite.kernels import blas
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
@@ -83,11 +84,12 @@ def lock_hash() -> str | None:
 
 
 def machine(runtime: Runtime) -> dict[str, Any]:
-    """Processor, vector instructions that torch uses, threads, device."""
+    """Processor, vector instructions that torch and numpy use, threads, device."""
     device = choose_device(runtime)
     return {
         "processor": processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
+        "blas": blas(),
         "cores": os.cpu_count(),
         "threads": runtime.threads,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

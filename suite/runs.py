@@ -56,6 +56,9 @@ class Run(Frozen):
     lock_sha256: Annotated[str, Field(pattern="^([0-9a-f]{12})$")] | None
     processor: Text
     capability: Text
+    """Vector instructions that torch uses."""
+    blas: Text
+    """Kernels under numpy and scikit-learn (``suite.kernels``); empty for runs of before they were recorded."""
     threads: Count
     device: Text
     python: Text
@@ -122,6 +125,7 @@ def run_line(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
         "dirty": record["code"]["dirty"],
         "lock_sha256": (record["lock_sha256"] or "")[:12],
         **{key: record["machine"][key] for key in ("processor", "capability", "threads", "device")},
+        "blas": record["machine"].get("blas"),
         **{key: record["libraries"][key] for key in ("python", "torch", "numpy", "scikit-learn")},
     }
 

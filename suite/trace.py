@@ -194,10 +194,11 @@ def _measured(folder: Path, row: pd.Series, column: str) -> str:
         if not found or found[0]["metric_version"] != row.metric_version or not _same(found[0][column], row[column]):
             continue
         codes = folder / record["input"]
+        path_and_kernels = f"{path} (BLAS kernels {record.get('blas', 'not recorded')})"
         if not codes.exists():
-            return f"{path}, of {codes}, which is not here"
+            return f"{path_and_kernels}, of {codes}, which is not here"
         same = file_sha256(codes) == record["input_sha256"]
-        return f"{path}, of {codes} sha256 {record['input_sha256'][:12]}" + (
+        return f"{path_and_kernels}, of {codes} sha256 {record['input_sha256'][:12]}" + (
             "" if same else " BUT the file has changed"
         )
     return f"NOTHING in {folder} holds this value: the table is older than the files, or edited"

@@ -68,7 +68,7 @@ def recorded(wanted) -> pd.DataFrame:
     return pd.DataFrame([
         {"dataset": cell.dataset, "method": cell.method, "variant": cell.variant, "seed": cell.seed, "cell": cell.hash,
          "parameters": 1234, "seconds": 5.6, "peak_memory_mib": 789, "commit": "c0ffee" * 6, "dirty": False,
-         "lock_sha256": "050cdae364fd", "processor": "a processor", "capability": "AVX2", "threads": 1, "device": "cpu",
+         "lock_sha256": "050cdae364fd", "processor": "a processor", "capability": "AVX2", "blas": "Haswell", "threads": 1, "device": "cpu",
          "python": "3.11.7", "torch": "2.15.0", "numpy": "2.4.6", "scikit-learn": "1.9.1"}
         for cell in wanted
     ])  # fmt: skip
