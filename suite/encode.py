@@ -20,6 +20,7 @@ from paramrel.settings import Runtime
 from paramrel.training import choose_device, make_cuda_deterministic
 from paramrel.uses import images_per_batch
 from suite.cells import Cell
+from suite.commit import code
 from suite.config import Evaluate
 from suite.hashing import file_sha256
 from suite.names import codes_name, timing_name
@@ -46,7 +47,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     columns; probe_x, probe_y for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the
     method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. The
     timing, which no two runs share, is apart from what must be the same: seconds per image of ``generated``, None where
-    there is none, and which weights these are the codes of. Raises ``UserError`` where the data are no longer those of
+    there is none, which weights these are the codes of, and the commit that made them. Raises ``UserError`` where the data are no longer those of
     the training.
     """
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
@@ -62,6 +63,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
         "sampling_steps": evaluate.sampling_steps,
         "device": device.type,
         "weights_sha256": weights_sha256,
+        "code": code(),
     }
     write_json(run / timing_name(evaluate), timing)
     path = run / codes_name(evaluate)

@@ -15,6 +15,7 @@ from joblib import parallel_config
 from metrics import Metric, Options, check_options, metric, metrics, options_of, shuffle_labels
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_json
+from suite.commit import code
 from suite.hashing import file_sha256
 from suite.kernels import blas
 
@@ -43,7 +44,7 @@ def read_codes(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 def evaluate(
     path: Path, names: tuple[str, ...], seed: int, given: Options | None = None, jobs: int = 1, shuffled: bool = False
 ) -> dict[str, Any]:
-    """Rows of the named metrics (all by default), with the file's hash, library versions and kernels of BLAS.
+    """Rows of the named metrics (all by default), with the file's hash, library versions, kernels of BLAS and commit.
 
     ``given`` holds options by family of metrics, ``jobs`` is the number of processes, which no number depends on.
     With ``shuffled``, metrics that read labels are measured on shuffled ones (the control), others not at all.
@@ -72,6 +73,7 @@ def evaluate(
         "labels": "shuffled" if shuffled else "given",
         "libraries": libraries,
         "blas": blas(),
+        "code": code(),
         "rows": [row | {"libraries": libraries} for row in rows],
     }
 

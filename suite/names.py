@@ -1,5 +1,7 @@
 """Names of a cell's evaluation files; each changes with what the file depends on."""
 
+from pathlib import Path
+
 from metrics import metrics, options_of
 from suite.config import Evaluate
 from suite.hashing import short_hash
@@ -19,7 +21,12 @@ def codes_name(evaluate: Evaluate) -> str:
 
 def timing_name(evaluate: Evaluate) -> str:
     """File in which ``paramrel encode`` writes how long it took to sample."""
-    return codes_name(evaluate).replace("codes-", "timing-").replace(".npz", ".json")
+    return timing_of(Path(codes_name(evaluate))).name
+
+
+def timing_of(codes: Path) -> Path:
+    """The file of timing and origin beside a file of codes."""
+    return codes.with_name(f"timing-{codes.stem.removeprefix('codes-')}.json")
 
 
 def explorer_name(evaluate: Evaluate) -> str:

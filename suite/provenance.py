@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import resource
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from paramrel.networks import n_parameters
 from paramrel.settings import Runtime
 from paramrel.training import choose_device
 from suite.cells import Cell
+from suite.commit import code, lock_hash
 from suite.hashing import file_sha256
 from suite.kernels import blas
 
-ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
 
 
@@ -60,27 +59,6 @@ def write_run(run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds
 def parameters_by_part(cell: Cell) -> dict[str, int]:
     """Trainable parameters of each part of a cell's method (encoder, decoder, ...), by name."""
     return {name: n_parameters(part) for name, part in cell.build().named_children()}
-
-
-def code() -> dict[str, Any]:
-    """Commit of the code and whether it has uncommitted changes outside results/; nulls outside a git checkout."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--", ".", ":!results", ":!dvc.lock")
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(changed)}
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def lock_hash() -> str | None:
-    """sha256 of uv.lock: which environment."""
-    lock = ROOT / "uv.lock"
-    return file_sha256(lock) if lock.exists() else None
 
 
 def machine(runtime: Runtime) -> dict[str, Any]:

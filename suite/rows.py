@@ -98,7 +98,8 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
                 raise UserError(
                     f"{first[1]} and {cell} are of different data: remove one's folder in {runs} and run it again"
                 )
-            provenance.append(run_line(cell, record | sampling))
+            seconds = sampling.get("sampling_seconds_per_image")
+            provenance.append(run_line(cell, record | {"sampling_seconds_per_image": seconds}))
         if reason is not None:
             rows += _nothing(preset, cell.dataset, cell.method, cell.variant, cell.seed, cell.hash, reason)
             continue

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from paramrel.errors import UserError, unknown
+from suite.commit import in_words
 from suite.hashing import file_sha256
+from suite.names import timing_of
 from suite.rows import read_rows
 from suite.runs import read_runs
 from suite.tables import DASH, KEYS, TABLES, Origin, label, make, method_rows, plain
@@ -169,14 +171,13 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
         )
         return [f"    from runs.csv, for {folder} is not here (dvc pull, or snakemake): {said}"]
     record = json.loads((folder / "run.json").read_text())
-    code, machine = record["code"], record["machine"]
-    dirty = " with uncommitted changes" if code["dirty"] else ""
+    machine = record["machine"]
     data_sha256 = row.get("data_sha256", "")
     return [
         *([f"    measured: {_measured(folder, row, column)}"] if column else []),
         f"    weights: {folder}/model.safetensors sha256 {file_sha256(folder / 'model.safetensors')[:12]}",
         f"    configuration: {json.dumps(record['resolved'], sort_keys=True)}",
-        f"    code: commit {code['commit']}{dirty}; uv.lock sha256 {(record['lock_sha256'] or 'none')[:12]}",
+        f"    code: {in_words(record['code'])}; uv.lock sha256 {(record['lock_sha256'] or 'none')[:12]}",
         f"    data: {row.dataset} sha256 {record['data_sha256'][:12]}"
         + ("" if record["data_sha256"].startswith(data_sha256) else f" BUT rows.csv says {data_sha256}"),
         f"    machine: {machine['processor']}, {machine['device']}, {machine['threads']} thread(s), {machine['system']}",
@@ -194,14 +195,19 @@ def _measured(folder: Path, row: pd.Series, column: str) -> str:
         if not found or found[0]["metric_version"] != row.metric_version or not _same(found[0][column], row[column]):
             continue
         codes = folder / record["input"]
-        path_and_kernels = f"{path} (BLAS kernels {record.get('blas', 'not recorded')})"
+        how = f"{path}, by {in_words(record.get('code'))}, BLAS kernels {record.get('blas', 'not recorded')}"
         if not codes.exists():
-            return f"{path_and_kernels}, of {codes}, which is not here"
-        same = file_sha256(codes) == record["input_sha256"]
-        return f"{path_and_kernels}, of {codes} sha256 {record['input_sha256'][:12]}" + (
-            "" if same else " BUT the file has changed"
-        )
+            return f"{how}; of {codes}, which is not here"
+        changed = "" if file_sha256(codes) == record["input_sha256"] else " BUT the file has changed"
+        return f"{how}; of {codes} sha256 {record['input_sha256'][:12]}{changed}, {_encoded(codes)}"
     return f"NOTHING in {folder} holds this value: the table is older than the files, or edited"
+
+
+def _encoded(codes: Path) -> str:
+    """Which code made a file of codes."""
+    timing = timing_of(codes)
+    record = json.loads(timing.read_text()) if timing.exists() else {}
+    return f"encoded by {in_words(record.get('code'))}"
 
 
 def _same(value: float | None, shown: float) -> bool:

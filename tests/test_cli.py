@@ -103,6 +103,7 @@ def test_anybodys_codes_are_measured_without_a_model(codes, tmp_path):
     assert done.exit_code == 0 and "auroc" in done.stdout
     result = json.loads((tmp_path / "o.json").read_text())
     assert [row["metric"] for row in result["rows"]] == ["auroc", "accuracy"]
+    assert result["blas"] and set(result["code"]) == {"commit", "dirty"}
     assert result["rows"][0]["metric_version"] == 1 and result["libraries"]["scikit-learn"]
     assert len(result["input_sha256"]) == 64
     every = paramrel("evaluate", str(codes), "--out", str(tmp_path / "all.json"))

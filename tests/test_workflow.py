@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from suite.commit import in_words
 from suite.results import FIGURE_NAMES
 from tests.conftest import run
 from tests.graphs import (
@@ -93,12 +94,14 @@ def test_the_whole_graph(project, tmp_path):
     value = re.search(r"^VAE,([\d.]+)", (results / "table2.csv").read_text(), re.MULTILINE).group(1)
     chain = paramrel(project, "trace", "table2", "VAE", "AUROC")
     record = json.loads(next(project.glob("runs/*/vae-default/*/run.json")).read_text())
+    measured = json.loads(next(project.glob("runs/*/vae-default/*/metrics-*.json")).read_text())
+    encoded = json.loads(next(project.glob("runs/*/vae-default/*/timing-*.json")).read_text())
     for fact in (value, record["hash"], record["data_sha256"][:12], record["machine"]["processor"], '"seed": 0',
-                 record["lock_sha256"][:12], f"cost: {record['seconds']} s, {record['peak_memory_mib']} MiB"):  # fmt: skip
+                 record["lock_sha256"][:12], f"by {in_words(measured['code'])}, BLAS kernels {measured['blas']};",
+                 f"encoded by {in_words(encoded['code'])}", f"cost: {record['seconds']} s, {record['peak_memory_mib']} MiB"):  # fmt: skip
         assert fact in chain, f"{fact} is not in\n{chain}"
     assert "BUT" not in chain and "NOTHING" not in chain
-    timing = json.loads(next(project.glob("runs/*/vae-default/*/timing-*.json")).read_text())
-    assert f"sampling_seconds_per_image {timing['sampling_seconds_per_image']}" in paramrel(project, "trace", "cost", "VAE", "sampling")  # fmt: skip
+    assert f"sampling_seconds_per_image {encoded['sampling_seconds_per_image']}" in paramrel(project, "trace", "cost", "VAE", "sampling")  # fmt: skip
     codes = next(project.glob("runs/*/vae-default/*/codes-*.npz"))
     kept = codes.read_bytes()
     codes.write_bytes(b"other codes")
