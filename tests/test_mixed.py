@@ -10,6 +10,7 @@ import yaml
 from sklearn.datasets import load_breast_cancer
 
 from metrics import metric, metrics
+from paramrel import training
 from paramrel.data import dataset, datasets
 from paramrel.data._base import hashed_split
 from paramrel.errors import Unsupported, UserError
@@ -18,8 +19,8 @@ from paramrel.method import method, methods
 from paramrel.networks import initialise
 from paramrel.rng import Rng
 from paramrel.sampling import ancestral, integrate
-from paramrel.settings import Network
-from suite.cells import cells, skipped
+from paramrel.settings import Network, Runtime
+from suite.cells import cells, find, skipped
 from suite.cli import train
 from suite.config import load, resolve
 from suite.contact_sheet import save_sheet
@@ -32,7 +33,7 @@ from suite.results import FIGURE_NAMES
 from suite.rows import collect
 from suite.tables import TABLES, plain, write_table
 from suite.tables.by_data_set import likelihood_table
-from tests.conftest import TINY_NETWORK, TINY_PRESET
+from tests.conftest import ROOT, TINY_NETWORK, TINY_PRESET
 
 RNG = Rng((0, "mixed"))
 CENTRES = tuple((torch.arange(61) / 60).tolist())
@@ -307,6 +308,47 @@ def test_a_class_that_no_training_row_has_is_named():
     ):
         chain.fit(images, RNG)
     columns("independent").fit(images, RNG)
+
+
+def test_columns_are_misread_only_where_their_flow_tells_values_apart():
+    """An entry of v for each misread one of two classes, K for one of K; none of a continuous column under wide noise."""
+    sharp = Part(ContinuousFlow(0.005, CENTRES), (3, 0))
+    x = FLOW.to_flow(images())
+    for flow, per_column in ((FLOW, (0, 1, 5, 0, 0, 5)), (MixedFlow((sharp, *PARTS[1:])), (1, 1, 5, 1, 0, 5))):
+        assert flow.resolves and not flow.misread(x, x).any()
+        for j, entries in enumerate(per_column):
+            read = x.clone()
+            read[2, j] = x[2, j] - 1 if x[2, j] > 0 else x[2, j] + 1
+            wrong = flow.misread(x, read)
+            assert wrong.shape == flow.to_v(flow.mean_state(x, torch.ones(6)), torch.ones(6)).shape
+            assert wrong[2].sum() == wrong.sum() == entries, f"column {j}"
+
+
+def test_values_of_columns_are_moved_to_the_nearest_of_their_own():
+    x = FLOW.to_flow(images())
+    assert torch.equal(FLOW.quantise(x), x)
+    moved = x.clone()
+    moved[:, [0, 3, 4]] += 0.4 / 60  # of a bin of 2/60 in [-1, 1]
+    assert not torch.equal(moved, x) and torch.allclose(FLOW.quantise(moved), x)
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_every_class_of_a_table_returns(tmp_path):
+    """`self` as the preset trains it, whose flow is the sharpest: without draws anew some come back wrong."""
+    cell = find(resolve(load(ROOT / "params.yaml"), "table"), TABLE, "paramrel_mixed", "self", 0)
+    model, data = cell.build(), dataset(TABLE)
+    with torch.enable_grad():
+        training.train(
+            model, data, 0, cell.train, Runtime(device="cpu", threads=1), tmp_path / "run", tmp_path / "state"
+        )
+    x = torch.from_numpy(data.evaluation_images("test")[0])
+    z = model.eval().encode(x).mean
+    subcode = model.invert(x, z, RNG, 20)
+    back = model.render(z, subcode, 20)
+    classes = [j for j, column in enumerate(data.columns) if column.n_classes]
+    assert torch.equal(back[:, classes], x[:, classes])
+    assert (back - x).square().mean() < 3e-4 and 0.9 < subcode.std() < 1.2
 
 
 def test_flows_of_continuous_columns_and_reading_codes_alone():

@@ -157,6 +157,11 @@ class Flow(ABC):
         """x moved to the nearest of the data's values."""
         return x
 
+    def misread(self, x: Tensor, read: Tensor) -> Tensor:
+        """Which items of x were read as another value than they have, bool, to broadcast against v."""
+        wrong, axes = read != self.quantise(x), self.to_v(self.prior((1, *x.shape[1:])), torch.ones(1)).ndim
+        return wrong.reshape(*wrong.shape, *[1] * (axes - wrong.ndim))
+
     @property
     def has_ode(self) -> bool:
         """Whether there is a deterministic way from subcode to data and back (``to_v``, ``from_v``)."""

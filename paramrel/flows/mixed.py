@@ -118,6 +118,22 @@ class MixedFlow(Flow):
         pairs = enumerate(zip(self.parts, output, strict=True))
         return self._join([part.flow.draw(own, rng.at(i)).float() for i, (part, own) in pairs])
 
+    @property
+    def resolves(self) -> bool:
+        """Whether any part does; ``misread`` knows which."""
+        return any(part.flow.resolves for part in self.parts)
+
+    def quantise(self, x: Tensor) -> Tensor:
+        return self._join([part.flow.quantise(own).float() for part, own in self._values(x)])
+
+    def misread(self, x: Tensor, read: Tensor) -> Tensor:
+        """(N, V, H, W). Of a part that does not resolve its values nothing counts as misread."""
+        wrong = []
+        for (part, x_i), (_, read_i), shape in zip(self._values(x), self._values(read), self._v_shapes, strict=True):
+            own = part.flow.misread(x_i, read_i) & part.flow.resolves
+            wrong.append(own.expand(*own.shape[:4], *shape[1:]))
+        return _pack(wrong)
+
     def loss(self, x: Tensor, output: tuple[Output, ...], u: Tensor, hidden: Tensor | None = None) -> Tensor:
         pairs = zip(self._values(x), output, strict=True)
         return self._join([part.flow.loss(x_i, own, u, hidden) for (part, x_i), own in pairs])

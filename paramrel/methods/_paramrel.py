@@ -187,10 +187,9 @@ class ParamRel(Method):
         clean = self.flow.to_v(self.flow.mean_state(x, one), one)
         v = clean + rng.normal("v", tuple(clean.shape))
         for i in range(REDRAWS if self.flow.resolves else 0):
-            wrong = self._read(v, z) != self.flow.quantise(x)
+            wrong = self.flow.misread(x, self._read(v, z))
             if not wrong.any():
                 break
-            wrong = wrong.reshape(*wrong.shape, *[1] * (v.ndim - wrong.ndim))
             v = torch.where(wrong, clean + rng.normal(f"v {i}", tuple(clean.shape)), v)
         return v
 

@@ -40,6 +40,7 @@ class ParamRelMixed(ParamRelC):
     """One flow over continuous columns and categorical columns of any K; an MLP in place of the U-Net."""
 
     name = "paramrel_mixed"
+    version = 2
     title = "ParamReL (mixed)"
     tables = True
     Config = MixedConfig
