@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
@@ -64,13 +63,6 @@ def test_dvc_records_the_committed_results():
 QUICK5 = ROOT / "results/quick5/rows.csv"
 
 
-def mean(method: str, variant: str, metric: str) -> float:
-    rows = read_rows(QUICK5)
-    mine = rows[(rows.method == method) & (rows.variant == variant) & (rows.metric == metric) & (rows.fold == "mean")]
-    assert mine.seed.nunique() >= 3
-    return float(np.mean(mine.value))
-
-
 @pytest.mark.parametrize(
     ("method", "variant", "metric", "low", "high"),
     [
@@ -87,11 +79,19 @@ def mean(method: str, variant: str, metric: str) -> float:
         ("paramrel_d", "ahead", "permuted_ratio", 3, 100),
         ("paramrel_d", "ahead", "agreement", 0.7, 1),
         ("paramrel_d", "ahead", "mse_from_code", 0, 0.06),
+        ("paramrel_d", "ahead", "round_trip", 0, 0),
+        ("paramrel_d", "ahead", "subcode_std", 0.95, 1.05),
+        ("paramrel_c", "self", "agreement", 0.05, 0.2),
+        ("paramrel_c", "ahead", "agreement", 0.4, 1),
+        ("paramrel_c", "ahead", "round_trip", 0, 1e-6),
+        ("paramrel_discretised", "ahead", "agreement", 0.4, 1),
     ],
 )
 def test_five_seeds_tell_sound_from_broken(method, variant, metric, low, high):
     """Bands that prototypes set for these settings; outside of them something is broken, not unlucky."""
-    assert low <= mean(method, variant, metric) <= high
+    data = "shapes3d_rendered_16" if method in ("paramrel_c", "paramrel_discretised") else "digits_binarized"
+    found = measured(read_rows(QUICK5), data, method, variant, metric).summary
+    assert found.n == 5 and low <= found.mean <= high
 
 
 def test_real_digits_are_as_the_embedded_ones():
@@ -120,8 +120,8 @@ def test_tokens_disentangle():
 
 HEADLINE = (
     ("pca", "default"), ("ae", "default"), ("vae", "default"), ("beta_vae", "default"), ("info_vae", "default"),
-    ("diffae", "default"), ("info_diffusion", "default"), ("paramrel_d", "self"), ("paramrel_d", "self_dropout"),
-    ("paramrel_d", "ahead"),
+    ("diffae", "default"), ("encdiff", "default"), ("info_diffusion", "default"), ("paramrel_d", "self"),
+    ("paramrel_d", "vanilla"), ("paramrel_d", "self_dropout"), ("paramrel_d", "ahead"),
 )  # fmt: skip
 
 
@@ -217,6 +217,12 @@ CONTROLS = (
 )  # fmt: skip
 
 
+ON_SHAPES = (
+    *((name, "default") for name in ("pca", "ica", "ae", "vae", "diffae", "encdiff", "info_diffusion")),
+    *(("paramrel_c", variant) for variant in ("self", "self_dropout", "ahead")), ("paramrel_discretised", "ahead"),
+)  # fmt: skip
+SHAPES = (("dci", 3), ("tad", 2), ("auroc", 4), ("agreement", 3), ("permuted_ratio", 2), ("bits_per_dim", 3))
+
 ON_REAL = (
     *(("paramrel_d", variant) for variant in ("self", "self_dropout", "ahead")),
     *((name, "default") for name in ("pca", "vae", "ae", "info_diffusion", "diffae", "encdiff")),
@@ -229,6 +235,7 @@ ON_REAL = (
         ("disentanglement", "tokens", "shapes3d_rendered_16_large", CONTROLS, TOKENS),
         ("disentanglement", "tokens_long", "shapes3d_rendered_16_large", LINEAR, TOKENS),
         ("disentanglement", "tokens_32", "shapes3d_rendered_32", LINEAR, TOKENS),
+        ("results", "quick5", "shapes3d_rendered_16", ON_SHAPES, SHAPES),
         ("results", "small", "mnist_binarized", ON_REAL, REAL),
     ],
 )
