@@ -12,7 +12,8 @@ class Agreement(Metric):
     """Share of images, generated from the prior with z of a source image, in which a probe sees its class.
 
     The probe is a logistic regression on real training images' pixels. It says whether a decoder uses z: one
-    that ignores it scores chance. Factors and attributes: the mean over label columns. The probe's own accuracy on
+    that ignores it scores chance if it always makes the largest class, and the sum of squared shares if it makes classes
+    as often as the data have them. Factors and attributes: the mean over label columns. The probe's own accuracy on
     the source images bounds it; it is in the note.
     """
 

@@ -2,4 +2,4 @@
 
 from suite.kernels import fix_blas
 
-fix_blas()  # before any module of this package loads numpy
+fix_blas()  # before numpy is loaded, which commands do inside of their functions

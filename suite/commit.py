@@ -30,8 +30,10 @@ def lock_hash() -> str | None:
     return file_sha256(lock) if lock.exists() else None
 
 
-def in_words(code: dict[str, Any] | None) -> str:
-    """``code()`` as it was recorded, for readers; None of files of before it was."""
-    if code is None:
+def in_words(recorded: dict[str, Any] | None) -> str:
+    """What ``code()`` gave when a file was made, for readers; None where the file is older than the record."""
+    if recorded is None:
         return "a commit that was not recorded"
-    return f"commit {code['commit']}" + (" with uncommitted changes" if code["dirty"] else "")
+    if recorded["commit"] is None:
+        return "code outside of a git checkout"
+    return f"commit {recorded['commit']}" + (" with uncommitted changes" if recorded["dirty"] else "")

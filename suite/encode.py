@@ -45,11 +45,12 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     decoded, reconstructed, reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at
     loss_points, nll_data and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous
     columns; probe_x, probe_y for class agreement; the arrays of ``suite.uses`` on the first 64 of x_test. Where the
-    method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. The
-    timing, which no two runs share, is apart from what must be the same: seconds per image of ``generated``, None where
-    there is none, which weights these are the codes of, and the commit that made them. Raises ``UserError`` where the data are no longer those of
-    the training.
+    method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. Apart
+    from what must be the same, in timing-<hash>.json: seconds per image of ``generated``, None where there is none, which
+    weights these are the codes of, and the commit that made them. Raises ``UserError`` where the data are no longer those
+    of the training.
     """
+    made_by = code()  # before the work, in which the checkout may change
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
     weights_sha256 = file_sha256(run / "model.safetensors")
     _check_data(data, run / "run.json")
@@ -63,7 +64,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
         "sampling_steps": evaluate.sampling_steps,
         "device": device.type,
         "weights_sha256": weights_sha256,
-        "code": code(),
+        "code": made_by,
     }
     write_json(run / timing_name(evaluate), timing)
     path = run / codes_name(evaluate)

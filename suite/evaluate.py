@@ -51,6 +51,7 @@ def evaluate(
     A metric that is not defined on the file, or whose arrays it does not have, gets a row without value and with the
     reason. Raises ``UserError`` where the file has the arrays of no metric at all.
     """
+    made_by = code()  # before the work, in which the checkout may change
     arrays, skipped = read_codes(path)
     input_sha256 = file_sha256(path)
     y_names = _names(arrays, "y", "y_names", path)
@@ -73,7 +74,7 @@ def evaluate(
         "labels": "shuffled" if shuffled else "given",
         "libraries": libraries,
         "blas": blas(),
-        "code": code(),
+        "code": made_by,
         "rows": [row | {"libraries": libraries} for row in rows],
     }
 

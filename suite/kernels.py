@@ -16,9 +16,9 @@ def fix_blas(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     """Ask OpenBLAS for the kernels of ``Haswell``: to be called before numpy is loaded; child processes inherit it.
 
     Left alone where the user names other kernels, and where the processor is not known to have AVX2 and FMA (ARM; systems
-    without /proc). What was used is recorded with every run and every file of metrics: ``blas``.
+    other than Linux). What was used is recorded with every training and every file of metrics: ``blas``.
     """
-    if platform.machine() in ("x86_64", "AMD64") and _has_avx2(cpuinfo):
+    if platform.machine() == "x86_64" and _has_avx2(cpuinfo):
         os.environ.setdefault(CORETYPE, "Haswell")
 
 

@@ -89,17 +89,16 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
         run = run_dir(runs, cell)
         reason = _unfinished(run, preset) if partial else None
         if (run / "run.json").exists() or not partial:
-            timing = run / timing_name(preset.evaluate)
-            sampling = _read(timing, cell) if timing.exists() else {}
+            others = (run / timing_name(preset.evaluate), run / metrics_name(preset.evaluate))
+            timing, measured = (_read(path, cell) if path.exists() else {} for path in others)
             record = _read(run / "run.json", cell)
-            _check_chain(run, record, sampling)
+            _check_chain(run, record, timing)
             first = data_of.setdefault(cell.dataset, (record["data_sha256"], cell))
             if first[0] != record["data_sha256"]:
                 raise UserError(
                     f"{first[1]} and {cell} are of different data: remove one's folder in {runs} and run it again"
                 )
-            seconds = sampling.get("sampling_seconds_per_image")
-            provenance.append(run_line(cell, record | {"sampling_seconds_per_image": seconds}))
+            provenance.append(run_line(cell, record, timing, measured))
         if reason is not None:
             rows += _nothing(preset, cell.dataset, cell.method, cell.variant, cell.seed, cell.hash, reason)
             continue

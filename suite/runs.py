@@ -15,6 +15,7 @@ from paramrel.method import method
 from paramrel.settings import Frozen
 from suite.cells import Cell
 from suite.checked_csv import check, read_csv
+from suite.commit import in_words
 from suite.provenance import parameters_by_part
 
 Count = Annotated[int, Field(ge=0)] | None
@@ -53,12 +54,16 @@ class Run(Frozen):
     commit: Text
     dirty: bool | None
     """Whether the code had uncommitted changes."""
+    encoded_by: Text
+    """Code that made the codes, and below that measured them, in words; empty, as ``blas``, where that is older than the
+    record."""
+    measured_by: Text
+    blas: Text
+    """Kernels under the probes (``suite.kernels``)."""
     lock_sha256: Annotated[str, Field(pattern="^([0-9a-f]{12})$")] | None
     processor: Text
     capability: Text
     """Vector instructions that torch uses."""
-    blas: Text
-    """Kernels under numpy and scikit-learn (``suite.kernels``); empty for runs of before they were recorded."""
     threads: Count
     device: Text
     python: Text
@@ -97,8 +102,8 @@ def uncommitted(runs: pd.DataFrame | None) -> list[str]:
     return [f"{n} of {len(runs)} runs were made by code with uncommitted changes"] if n else []
 
 
-def run_line(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
-    """The line of a cell, from its run.json."""
+def run_line(cell: Cell, record: dict[str, Any], timing: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """The line of a cell, from its run.json and, as far as they are there, the files of timing and metrics."""
     resolved = record["resolved"]
     train = resolved["train"] or {}
     images = train["steps"] * train["batch_size"] if train else None
@@ -114,7 +119,8 @@ def run_line(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
         "parameters_decoder": parts.get("decoder"),
         "seconds": record["seconds"],
         "peak_memory_mib": record["peak_memory_mib"],
-        **{key: record.get(key) for key in ("peak_gpu_memory_mib", "sampling_seconds_per_image")},
+        "peak_gpu_memory_mib": record.get("peak_gpu_memory_mib"),
+        "sampling_seconds_per_image": timing.get("sampling_seconds_per_image"),
         **{key: train.get(key) for key in ("steps", "batch_size", "learning_rate")},
         "epochs": f"{images / dataset(cell.dataset).size('train'):.3g}" if images else None,
         "channels": resolved["network"]["channels"],
@@ -123,9 +129,11 @@ def run_line(cell: Cell, record: dict[str, Any]) -> dict[str, Any]:
         "settings": json.dumps(_settings(cell), sort_keys=True),
         "commit": record["code"]["commit"],
         "dirty": record["code"]["dirty"],
+        "encoded_by": in_words(timing["code"]) if "code" in timing else None,
+        "measured_by": in_words(measured["code"]) if "code" in measured else None,
+        "blas": measured.get("blas"),
         "lock_sha256": (record["lock_sha256"] or "")[:12],
         **{key: record["machine"][key] for key in ("processor", "capability", "threads", "device")},
-        "blas": record["machine"].get("blas"),
         **{key: record["libraries"][key] for key in ("python", "torch", "numpy", "scikit-learn")},
     }
 

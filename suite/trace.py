@@ -166,9 +166,8 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
         known = opened.runs[opened.runs.cell == row.cell] if opened.runs is not None else pd.DataFrame()
         if known.empty:
             return [f"    {folder} is not here (dvc pull, or snakemake), and runs.csv does not know the cell"]
-        said = ", ".join(
-            f"{key} {known.iloc[0][key]}" for key in ("commit", "dirty", "processor", "device", "torch", "seconds")
-        )
+        shown = ("commit", "dirty", "encoded_by", "measured_by", "blas", "processor", "device", "torch", "seconds")
+        said = ", ".join(f"{key} {known.iloc[0][key] or 'not recorded'}" for key in shown)
         return [f"    from runs.csv, for {folder} is not here (dvc pull, or snakemake): {said}"]
     record = json.loads((folder / "run.json").read_text())
     machine = record["machine"]

@@ -216,7 +216,7 @@ def test_rendered_shapes_give_factors_and_attributes_to_metrics(here):
     codes = encode(cell, chosen.evaluate, chosen.runtime, here / "runs" / cell.path)
     timing = json.loads((codes.parent / timing_name(chosen.evaluate)).read_text())
     weights = hashlib.sha256((codes.parent / "model.safetensors").read_bytes()).hexdigest()
-    assert timing.pop("weights_sha256") == weights
+    assert timing.pop("weights_sha256") == weights and set(timing.pop("code")) == {"commit", "dirty"}
     assert timing == {"sampling_seconds_per_image": None, "sampling_steps": 3, "device": "cpu"}  # PCA does not sample
     arrays = np.load(codes)
     assert arrays["z"].shape == (1500, 8) and arrays["y"].shape == (1500, 6)

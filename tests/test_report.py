@@ -251,6 +251,17 @@ def test_the_sentences_say_what_the_rows_say(whole):
     assert "every training that the preset names is in the tables" in text
 
 
+def test_decoders_whose_images_do_not_keep_labels_are_named():
+    """By the share of the largest class, also where another code costs them more than 1.05 times the loss."""
+    rows = example(seeds=range(3), bases=(("vae", "default", 0.8), ("paramrel_d", "self", 0.1)), metrics=("agreement",))
+    said = sentences(rows.assign(chance=0.5))
+    assert sum("largest class" in sentence for sentence in said) == 1
+    text = next(sentence for sentence in said if "largest class" in sentence)
+    assert "most often for VAE" in text and "(chance 0.500); no more often" in text
+    assert text.endswith("."), text
+    assert re.search(r"largest class for ParamReL_d \(self\) \(0\.\d+ ± [\d.]+\)\.$", text), text
+
+
 def test_a_missing_seed_and_a_failed_method_are_said_with_their_reason(folder):
     failed = [cell for cell in folder.cells if cell.method == "vae"]
     waiting = next(cell for cell in folder.cells if cell.method == "pca" and cell.seed == 2)

@@ -155,11 +155,13 @@ def measured_cells(tmp_path, monkeypatch):
             "metric": "auroc", "metric_version": declared.version, "direction": declared.direction, "unit": declared.unit,
             "n": 9, "value": 0.5, "chance": 0.5, "note": "", "folds": [],
         }  # fmt: skip
-        measured = {"rows": [line], "input_sha256": hashlib.sha256(b"codes").hexdigest()}
+        measured = {"rows": [line], "input_sha256": hashlib.sha256(b"codes").hexdigest(), "blas": "Haswell"}
         write_json(run / metrics_name(preset.evaluate), measured)
         write_json(run / control_name(preset.evaluate), measured)
         weights = hashlib.sha256(str(cell.seed).encode()).hexdigest()
-        write_json(run / timing_name(preset.evaluate), {"sampling_seconds_per_image": None, "weights_sha256": weights})
+        code = {"commit": "c" * 40, "dirty": True}
+        timing = {"sampling_seconds_per_image": None, "weights_sha256": weights, "code": code}
+        write_json(run / timing_name(preset.evaluate), timing)
         provenance.begin(tmp_path / "state" / cell.path)
         write_run(run, cell, preset.runtime, "0" * 64, 1.0, provenance.trained_by(tmp_path / "state" / cell.path))
     return preset, runs, [runs / cell.path for cell in chosen]
@@ -184,6 +186,17 @@ def test_files_of_a_cell_that_are_not_of_each_other_are_refused(measured_cells):
     write_text(first / codes_name(preset.evaluate), "encoded again")
     with pytest.raises(UserError, match="metrics-.* is not of .*codes-"):
         collect(preset, runs)
+
+
+def test_runs_know_who_encoded_and_measured_and_with_which_kernels(measured_cells):
+    """And say nothing where files are older than that record."""
+    preset, runs, (_, second) = measured_cells
+    path = next(second.glob("metrics-*.json"))
+    record = json.loads(path.read_text())
+    write_json(path, record | {"code": {"commit": None, "dirty": None}} | {"blas": "Zen"})
+    one, other = collect(preset, runs)[1][["encoded_by", "measured_by", "blas"]].to_numpy(dtype=object)
+    assert list(one) == [f"commit {'c' * 40} with uncommitted changes", None, "Haswell"]
+    assert list(other) == [one[0], "code outside of a git checkout", "Zen"]
 
 
 def test_cells_of_one_data_set_saw_the_same_data(measured_cells):

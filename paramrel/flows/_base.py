@@ -159,8 +159,7 @@ class Flow(ABC):
 
     def misread(self, x: Tensor, read: Tensor) -> Tensor:
         """Which items of x were read as another value than they have, bool, to broadcast against v."""
-        wrong, axes = read != self.quantise(x), self.to_v(self.prior((1, *x.shape[1:])), torch.ones(1)).ndim
-        return wrong.reshape(*wrong.shape, *[1] * (axes - wrong.ndim))
+        return read != self.quantise(x)
 
     @property
     def has_ode(self) -> bool:

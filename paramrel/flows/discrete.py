@@ -29,6 +29,10 @@ class DiscreteFlow(Flow):
     def resolves(self) -> bool:
         return True
 
+    def misread(self, x: Tensor, read: Tensor) -> Tensor:
+        wrong = super().misread(x, read)
+        return wrong if self.n_classes == 2 else wrong[..., None]
+
     def to_flow(self, images: Tensor) -> Tensor:
         first, width = self.centres[0], self.centres[1] - self.centres[0]
         return ((images - first) / width).round().long()

@@ -85,11 +85,15 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
     if agreement:
         best = max(agreement, key=lambda key: agreement[key].mean)
         levels = rows[(rows.dataset == data) & (rows.metric == "agreement")].chance.dropna()
-        said.append(
+        chance = None if levels.empty else levels.iloc[0]
+        text = (
             f"On {dataset(data).title}, images generated with a fixed code keep the source's labels most often for "
             f"{label(*best)}: class agreement {show(agreement[best], 3)}"
-            + ("." if levels.empty else f" (chance {levels.iloc[0]:.3f}).")
         )
+        lost = [f"{label(*key)} ({show(one, 3)})" for key, one in agreement.items() if chance and one.mean <= chance]
+        text += "" if chance is None else f" (chance {chance:.3f})"
+        text += f"; no more often than the share of the largest class for {', '.join(lost)}." if lost else "."
+        said.append(text)
     return said
 
 
