@@ -17,6 +17,12 @@ from suite.runs import read_runs
 from suite.tables import DASH, KEYS, TABLES, Origin, label, make, method_rows, plain
 from suite.tables.published import PUBLISHED, published
 
+RECORDED = {
+    "encoded by": "encoded_by", "measured by": "measured_by", "BLAS kernels": "blas", "processor": "processor",
+    "device": "device", "torch": "torch", "seconds": "seconds",
+}  # fmt: skip
+"""What is said of a run whose folder is not here, and its columns in runs.csv."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -166,8 +172,11 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
         known = opened.runs[opened.runs.cell == row.cell] if opened.runs is not None else pd.DataFrame()
         if known.empty:
             return [f"    {folder} is not here (dvc pull, or snakemake), and runs.csv does not know the cell"]
-        shown = ("commit", "dirty", "encoded_by", "measured_by", "blas", "processor", "device", "torch", "seconds")
-        said = ", ".join(f"{key} {known.iloc[0][key] or 'not recorded'}" for key in shown)
+        line = known.iloc[0]
+        dirty = " with uncommitted changes" if line.dirty == "True" else ""
+        said = f"trained by commit {line.commit or 'not recorded'}{dirty}, " + ", ".join(
+            f"{name} {line[column] or 'not recorded'}" for name, column in RECORDED.items()
+        )
         return [f"    from runs.csv, for {folder} is not here (dvc pull, or snakemake): {said}"]
     record = json.loads((folder / "run.json").read_text())
     machine = record["machine"]
