@@ -237,6 +237,7 @@ ON_REAL = (
         ("disentanglement", "tokens_32", "shapes3d_rendered_32", LINEAR, TOKENS),
         ("results", "quick5", "shapes3d_rendered_16", ON_SHAPES, SHAPES),
         ("results", "small", "mnist_binarized", ON_REAL, REAL),
+        ("results", "small", "fashionmnist_binarized", ON_REAL, REAL),
     ],
 )
 def test_pages_show_the_committed_controls(page, preset, dataset, keys, columns):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from paramrel.data import dataset
 from paramrel.errors import UserError
@@ -17,6 +18,7 @@ from suite.cells import Cell, cells, run_dir, variants
 from suite.config import Preset
 from suite.evaluate import read_codes
 from suite.names import codes_name, explorer_name, metrics_name
+from suite.style import nothing
 from suite.tables import label
 
 N_NAMED = 8
@@ -105,6 +107,10 @@ class Files:
         except FileNotFoundError:
             lines = []
         return pd.DataFrame([json.loads(line) for line in lines])
+
+    def nothing(self, reason: str, name: str) -> Figure:
+        """A small figure that says why it is empty, and that more may come where a seed has no file ``name``."""
+        return nothing(f"{reason}, as far as it was run" if self.missing(name) else reason)
 
     def missing(self, name: str) -> str:
         """The seeds that have no such file ("codes", "metrics" or "log"), in words; empty if none are missing."""

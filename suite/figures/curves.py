@@ -16,7 +16,7 @@ from paramrel.data import dataset
 from suite.config import Preset
 from suite.figures._files import Contender, Files
 from suite.statistics import summarise
-from suite.style import COLUMN, PAGE, SMALL, TALLEST, broken, legend, look, nothing, plt
+from suite.style import COLUMN, PAGE, SMALL, TALLEST, broken, legend, look, plt
 
 TERMS = (("-", "data term"), ("--", "KL of z"), (":", "latent diffusion"))
 FIRST = ("auroc_progressive",)
@@ -44,7 +44,7 @@ def progressive(preset: Preset, runs: Path) -> Figure:
                 if "curve" in row["extra"] and "s" in row["extra"]:
                     found.setdefault((name, contender.dataset), {}).setdefault(contender, []).append(row)
     if not found:
-        return nothing("no metric of codes along a flow is measured in this preset")
+        return files.nothing("no metric of codes along a flow is measured in this preset", "metrics")
     shown = sorted({name for name, _ in found}, key=lambda name: (name not in FIRST, name))
     data = files.datasets(contender for panel in found.values() for contender in panel)
     panels = [(name, chosen) for chosen in data for name in shown if (name, chosen) in found]
@@ -81,7 +81,7 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
     }  # fmt: skip
     logs = {contender: found for contender, found in logs.items() if found}
     if not logs:
-        return nothing("no method of this preset is trained")
+        return files.nothing("no method of this preset is trained", "log")
     figure, axes = grid(len(logs), 4, 1.55, width=PAGE / 4, extra=0.3)
     used, columns = set(), axes[0].get_gridspec().ncols
     for i, (axis, (contender, found)) in enumerate(zip(axes, logs.items(), strict=False)):

@@ -14,7 +14,7 @@ from suite.config import Preset
 from suite.figures._files import Contender, Files
 from suite.figures.curves import grid, headnote
 from suite.statistics import summarise
-from suite.style import NORMAL, PAGE, SMALL, TALLEST, broken, legend, look, nothing, plt
+from suite.style import NORMAL, PAGE, SMALL, TALLEST, broken, legend, look, plt
 from suite.tables import arrow
 
 SEEDS = ("auroc", "accuracy", "agreement", "permuted_ratio", "dci", "tad")
@@ -50,7 +50,7 @@ def seeds(preset: Preset, runs: Path) -> Figure:
         if names:
             parts.append((data, mine, names))
     if not parts:
-        return nothing("no cell of this preset is measured")
+        return files.nothing("no cell of this preset is measured", "metrics")
     heights = [0.55 + ROW * len(mine) for _, mine, _ in parts]
     n_columns = math.ceil(sum(heights) / (TALLEST - 0.5))
     n_rows = -(-len(parts) // n_columns)
@@ -120,7 +120,7 @@ def tad(preset: Preset, runs: Path) -> Figure:
         if rows:
             found.setdefault(contender.dataset, {})[contender] = rows
     if not found:
-        return nothing("no data set of this preset has attributes")
+        return files.nothing("no data set of this preset has attributes", "metrics")
     n_rows = [max(min(2, -(-len(mine) // PANELS)), -(-len(mine) // MOST_PANELS)) for mine in found.values()]
     height = max(0.6 + ROW * len(mine) + (MATRIX + 0.25) * n for mine, n in zip(found.values(), n_rows, strict=True))
     figure = plt.figure(figsize=(PAGE * len(found), height + 0.3), layout="constrained")
@@ -213,7 +213,7 @@ def _scatter(
         if points:
             found.setdefault(contender.dataset, {})[contender] = np.array(points)
     if not found:
-        return nothing("no method of this preset has a likelihood")
+        return files.nothing("no method of this preset has a likelihood", reads)
     n_named = len({contender.key for mine in found.values() for contender in mine})
     figure, axes = grid(len(found), 2, 2.4, extra=0.3 + 0.06 * n_named)
     for axis, (data, mine) in zip(axes, found.items(), strict=False):

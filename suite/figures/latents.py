@@ -13,7 +13,7 @@ from suite.config import Preset
 from suite.figures._files import Files
 from suite.figures.curves import headnote
 from suite.strips import pixels
-from suite.style import NORMAL, PAGE, SMALL, nothing, plt
+from suite.style import NORMAL, PAGE, SMALL, plt
 
 COLUMNS = 3
 """Panels side by side; more where they would be too many rows."""
@@ -151,7 +151,7 @@ def importance(preset: Preset, runs: Path) -> Figure:
     """Importances of latents for factors, and traversals of the latents that matter most, for every method."""
     panels = importance_panels(preset, runs)
     if not panels:
-        return nothing("no data set of this preset has factors")
+        return Files(preset, runs).nothing("no data set of this preset has factors", "metrics")
     figure = panels_figure(panels)
     headnote(figure, Files(preset, runs).missing("metrics"))
     return figure

@@ -12,7 +12,7 @@ from suite.config import Preset
 from suite.figures._files import Contender, Files
 from suite.figures.latents import reading_order
 from suite.strips import GAP, IMAGES, LABEL, TILE, Block, Layout, Row, draw_flow, page, wrapped
-from suite.style import COLUMN, nothing, plt
+from suite.style import COLUMN, plt
 
 Arrays = dict[str, np.ndarray]
 Rows = tuple[Row, ...]
@@ -78,7 +78,7 @@ def _page(
         ]
         blocks += made if any(block.method for block in made) else []
         blocks += [Block(section, "", text=text) for text in texts]
-    return page(blocks, layout) if any(block.rows for block in blocks) else nothing(nobody)
+    return page(blocks, layout) if any(block.rows for block in blocks) else files.nothing(nobody, "codes")
 
 
 def _block(section: str, contender: Contender, rows: Rows) -> Block:
@@ -241,7 +241,7 @@ def flow(preset: Preset, runs: Path) -> Figure:
         if "flow_paths" in arrays:
             shown[contender.dataset, contender.method] = (contender, arrays)
     if not shown:
-        return nothing("no method of this preset has a flow")
+        return files.nothing("no method of this preset has a flow", "codes")
     n_columns = min(2, len(shown))
     n_rows = -(-len(shown) // n_columns)
     figure, axes = plt.subplots(
