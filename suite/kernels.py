@@ -6,6 +6,7 @@ digit, accuracy by some items, ICA's components by more. ``Haswell``'s (AVX2 and
 
 import os
 import platform
+from itertools import takewhile
 from pathlib import Path
 
 CORETYPE = "OPENBLAS_CORETYPE"
@@ -18,18 +19,19 @@ def fix_blas(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     Left alone where the user names other kernels, and where the processor is not known to have AVX2 and FMA (ARM; systems
     other than Linux). What was used is recorded with every training and every file of metrics: ``blas``.
     """
-    if platform.machine() == "x86_64" and _has_avx2(cpuinfo):
+    flags = first_core(cpuinfo).get("flags", "").split()
+    if platform.machine() == "x86_64" and {"avx2", "fma"} <= set(flags):
         os.environ.setdefault(CORETYPE, "Haswell")
 
 
-def _has_avx2(cpuinfo: Path) -> bool:
+def first_core(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
+    """What Linux says of the first core (all of them take long on machines with many); nothing on other systems."""
     try:
         with cpuinfo.open() as file:
-            first = file.read(1 << 14)  # the first core's part: the whole takes long on machines with many
+            pairs = (line.split(":", 1) for line in takewhile(str.strip, file) if ":" in line)
+            return {key.strip(): value.strip() for key, value in pairs}
     except OSError:
-        return False
-    flags = next((line for line in first.splitlines() if line.startswith("flags")), "")
-    return {"avx2", "fma"} <= set(flags.split())
+        return {}
 
 
 def blas() -> str:

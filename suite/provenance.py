@@ -17,7 +17,7 @@ from paramrel.training import choose_device
 from suite.cells import Cell
 from suite.commit import code, lock_hash
 from suite.hashing import file_sha256
-from suite.kernels import blas
+from suite.kernels import blas, first_core
 
 LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
 
@@ -77,11 +77,9 @@ def machine(runtime: Runtime) -> dict[str, Any]:
 
 def processor() -> str:
     """Model of the processor, as /proc/cpuinfo has it."""
-    try:
-        fields = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
-    except OSError:
+    found = first_core()
+    if not found:
         return platform.processor()
-    found = {key.strip(): value.strip() for key, value in fields.items()}
     return " ".join(found.get(key, "?") for key in ("model name", "cpu family", "model", "stepping"))
 
 

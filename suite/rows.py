@@ -102,7 +102,7 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
         if reason is not None:
             rows += _nothing(preset, cell.dataset, cell.method, cell.variant, cell.seed, cell.hash, reason)
             continue
-        evaluated = _read(run / metrics_name(preset.evaluate), cell)
+        evaluated = measured or _read(run / metrics_name(preset.evaluate), cell)  # which says that it is missing
         codes = run / codes_name(preset.evaluate)
         if codes.exists() and file_sha256(codes) != evaluated["input_sha256"]:
             raise UserError(f"{run / metrics_name(preset.evaluate)} is not of {codes}: remove it and run it again")

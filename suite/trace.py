@@ -173,10 +173,9 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
         if known.empty:
             return [f"    {folder} is not here (dvc pull, or snakemake), and runs.csv does not know the cell"]
         line = known.iloc[0]
-        dirty = " with uncommitted changes" if line.dirty == "True" else ""
-        said = f"trained by commit {line.commit or 'not recorded'}{dirty}, " + ", ".join(
-            f"{name} {line[column] or 'not recorded'}" for name, column in RECORDED.items()
-        )
+        trained = in_words({"commit": line.commit or None, "dirty": line.dirty == "True"})
+        rest = [f"{name} {line[column] or 'not recorded'}" for name, column in RECORDED.items()]
+        said = ", ".join([f"trained by {trained}", *rest])
         return [f"    from runs.csv, for {folder} is not here (dvc pull, or snakemake): {said}"]
     record = json.loads((folder / "run.json").read_text())
     machine = record["machine"]
