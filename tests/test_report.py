@@ -32,6 +32,7 @@ from tests.conftest import TINY_PRESET
 from tests.example_rows import example, row, table
 from tests.toys import build, images
 
+COMMIT = "c0ffee" * 6 + "c0ff"
 METHODS = ["pca", "vae", "diffae", "paramrel_d"]
 VALUES = {"auroc": 0.9, "accuracy": 0.8, "agreement": 0.5, "permuted_ratio": 2.0, "kl": 3.0, "bits_per_dim": 0.4}
 HOSTILE = "</script><b onmouseover='x'>a log & more"
@@ -67,7 +68,8 @@ def recorded(wanted) -> pd.DataFrame:
     """Lines of runs.csv."""
     return pd.DataFrame([
         {"dataset": cell.dataset, "method": cell.method, "variant": cell.variant, "seed": cell.seed, "cell": cell.hash,
-         "parameters": 1234, "seconds": 5.6, "peak_memory_mib": 789, "commit": "c0ffee" * 6, "dirty": False,
+         "parameters": 1234, "seconds": 5.6, "peak_memory_mib": 789, "commit": COMMIT, "dirty": False,
+         "encoded_by": f"commit {'decade' * 6}fade", "measured_by": f"commit {'facade' * 6}fade with uncommitted changes",
          "lock_sha256": "050cdae364fd", "processor": "a processor", "capability": "AVX2", "blas": "Haswell", "threads": 1, "device": "cpu",
          "python": "3.11.7", "torch": "2.15.0", "numpy": "2.4.6", "scikit-learn": "1.9.1"}
         for cell in wanted

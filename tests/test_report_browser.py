@@ -170,7 +170,10 @@ def test_a_number_shows_where_it_comes_from_by_mouse_and_by_keyboard(opened):
         "29b0041ce614",
         "050cdae364fd",
         "c0ffeec0ffee",
+        "commit decadedecade",
+        "commit facadefacade with uncommitted changes",
         "a processor",
+        "Haswell",
         "5.6",
         "Resolved configuration",
     ):

@@ -31,21 +31,26 @@ function grid(caption, headings, lines) {
   return box;
 }
 
-// Lines of one file: what they share above, what differs as a table.
-function lines(caption, file, numbers, column) {
-  const rows = numbers.map((number) => ({ line: number, ...DATA.lines[file][number] }));
-  const short = (row) => (row.folds ? { ...row, folds: row.folds.map((fold) => (fold === null ? "–" : Number(fold.toPrecision(4)))).join(" ") } : row);
+// Rows beside each other: what differs as a table, what they share under it.
+function compared(caption, rows, leading) {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const first = ["line", "seed", column, "n", "cell", "folds"].filter((name) => names.includes(name));
+  const first = leading.filter((name) => names.includes(name));
   const differ = names.filter((name) => !first.includes(name) && rows.some((row) => row[name] !== rows[0][name]));
-  const same = names.filter((name) => !first.includes(name) && !differ.includes(name) && !["line", "value", "fold"].includes(name));
-  return [grid(caption, [...first, ...differ], rows.map(short).map((row) => [...first, ...differ].map((name) => row[name]))), list(same.map((name) => [name, rows[0][name]]))];
+  const same = names.filter((name) => !first.includes(name) && !differ.includes(name));
+  return [grid(caption, [...first, ...differ], rows.map((row) => [...first, ...differ].map((name) => row[name]))), list(same.map((name) => [name, rows[0][name]]))];
+}
+
+function lines(caption, file, numbers, column) {
+  const said = (folds) => folds.map((fold) => (fold === null ? "–" : Number(fold.toPrecision(4)))).join(" ");
+  const rows = numbers.map((number) => ({ line: number, ...DATA.lines[file][number] })).map((row) => (row.folds ? { ...row, folds: said(row.folds) } : row));
+  return compared(caption, rows, ["line", "seed", column, "n", "cell", "folds"]);
 }
 
 function runs(cells) {
-  const columns = ["seed", "commit", "dirty", "lock_sha256", "device", "processor", "torch", "seconds", "peak_memory_mib", "parameters"];
-  const known = cells.map((cell) => DATA.runs[cell]).filter(Boolean);
-  const made = known.length ? [grid("The trainings behind it (runs.csv)", ["cell", ...columns], known.map((run) => [run.cell, ...columns.map((name) => (name === "commit" ? (run.commit || "none").slice(0, 12) : run[name]))]))] : [];
+  const columns = ["cell", "seed", "seconds", "peak_memory_mib", "parameters", "commit", "dirty", "encoded_by", "measured_by", "lock_sha256", "device", "processor", "blas", "torch"];
+  const short = (text) => (typeof text === "string" ? text.replace(/[0-9a-f]{40}/, (commit) => commit.slice(0, 12)) : text);
+  const known = cells.map((cell) => DATA.runs[cell]).filter(Boolean).map((run) => Object.fromEntries(columns.map((name) => [name, short(name === "commit" ? run.commit || "none" : run[name])])));
+  const made = known.length ? compared("The trainings behind it (runs.csv)", known, ["cell", "seed", "seconds", "peak_memory_mib"]) : [];
   for (const index of new Set(cells.map((cell) => DATA.configuration_of[cell]).filter((index) => index !== undefined)))
     made.push(element("details", {}, element("summary", {}, `Resolved configuration of ${DATA.configurations[index].method.name}; with the seed, its hash is the cell`), element("pre", { tabIndex: 0 }, JSON.stringify(DATA.configurations[index], null, 1))));
   return made;
