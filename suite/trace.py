@@ -23,6 +23,8 @@ RECORDED = {
 }  # fmt: skip
 """What is said of a run whose folder is not here, and its columns in runs.csv."""
 
+MISSING = "snakemake makes it, or dvc pull fetches it where a DVC remote has it"
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -171,12 +173,12 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
     if not (folder / "run.json").exists():
         known = opened.runs[opened.runs.cell == row.cell] if opened.runs is not None else pd.DataFrame()
         if known.empty:
-            return [f"    {folder} is not here (dvc pull, or snakemake), and runs.csv does not know the cell"]
+            return [f"    {folder} is not here ({MISSING}), and runs.csv does not know the cell"]
         line = known.iloc[0]
         trained = in_words({"commit": line.commit or None, "dirty": line.dirty == "True"})
         rest = [f"{name} {line[column] or 'not recorded'}" for name, column in RECORDED.items()]
         said = ", ".join([f"trained by {trained}", *rest])
-        return [f"    from runs.csv, for {folder} is not here (dvc pull, or snakemake): {said}"]
+        return [f"    from runs.csv, for {folder} is not here ({MISSING}): {said}"]
     record = json.loads((folder / "run.json").read_text())
     machine = record["machine"]
     data_sha256 = row.get("data_sha256", "")
