@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from metrics import metric
 from metrics.dci import completeness, completeness_per_factor, disentanglement, disentanglement_per_code
-from paramrel.errors import Unsupported
+from paramrel.errors import Unsupported, UserError
 
 SEEDS = st.integers(0, 10_000)
 
@@ -94,14 +94,20 @@ def auroc_by_pairs(positive: np.ndarray, score: np.ndarray) -> float:
 
 @settings(max_examples=10, deadline=None)
 @given(seed=SEEDS, n_classes=st.integers(2, 4), folds=st.sampled_from(["stratified", "plain"]))
+@example(seed=9490, n_classes=4, folds="plain")  # a fold lacks a class
 def test_auroc_and_accuracy(seed, n_classes, folds):
     rng = np.random.default_rng(seed)
     y = np.stack([rng.permutation(np.arange(100) % n_classes), rng.permutation(np.arange(100) % 2)], 1)
     z = rng.normal(size=(100, 4)) * [1, 10, 0.1, 1] + y[:, :1]
+    splitter = (StratifiedKFold if folds == "stratified" else KFold)(5, shuffle=True, random_state=seed)
+    splits = [(labels, list(splitter.split(z, labels))) for labels in y.T]
+    if any(set(labels[part]) != set(labels) for labels, found in splits for split in found for part in split):
+        with pytest.raises(UserError, match="a fold lacks a class"):
+            metric("auroc", {"folds": folds})({"z": z, "y": y}, seed)
+        return
     areas, hits = [], []
-    for labels in y.T:
-        splitter = (StratifiedKFold if folds == "stratified" else KFold)(5, shuffle=True, random_state=seed)
-        for train, test in splitter.split(z, labels):
+    for labels, found in splits:
+        for train, test in found:
             scaler = StandardScaler().fit(z[train])
             model = LogisticRegression(max_iter=1000).fit(scaler.transform(z[train]), labels[train])
             p = model.predict_proba(scaler.transform(z[test]))
