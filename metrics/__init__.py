@@ -7,11 +7,22 @@ import numpy as np
 from pydantic import ValidationError
 
 from metrics._base import Arrays, Metric, Value
+from metrics._kept import keep_in
 from paramrel.errors import UserError, unknown
 from paramrel.registry import lookup, members
 from paramrel.settings import Frozen
 
-__all__ = ["Metric", "Options", "Value", "check_options", "metric", "metrics", "options_of", "shuffle_labels"]
+__all__ = [
+    "Metric",
+    "Options",
+    "Value",
+    "check_options",
+    "keep_in",
+    "metric",
+    "metrics",
+    "options_of",
+    "shuffle_labels",
+]
 
 
 def metrics() -> dict[str, type[Metric]]:

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from metrics._base import Value
+from metrics._kept import kept
 from metrics._labels import check_discrete, columns, constant_note, varying
 from metrics._shared import shared
 from paramrel.errors import UserError
@@ -43,6 +44,12 @@ class Probed:
 def linear_probe() -> ClassifierMixin:
     """Standardisation and logistic regression (L2, C = 1), as the official InfoDiffusion evaluation has it."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+@kept
+def fitted(probe: ClassifierMixin, x: np.ndarray, y: np.ndarray) -> ClassifierMixin:
+    """``probe`` fitted to all of x (N, d) and y (N,)."""
+    return probe.fit(x, y)
 
 
 def classifier(kind: Classifier, seed: int) -> ClassifierMixin:

@@ -4,7 +4,7 @@ import numpy as np
 
 from metrics._base import Arrays, Metric, Value
 from metrics._labels import check_discrete, columns
-from metrics._probe import linear_probe
+from metrics._probe import fitted, linear_probe
 from paramrel.errors import UserError
 
 
@@ -34,7 +34,7 @@ class Agreement(Metric):
             classes, known = np.unique(known, return_inverse=True)
             if len(classes) > 1:
                 check_discrete(known, column)
-                probe = linear_probe().fit(real, known)
+                probe = fitted(linear_probe(), real, known)
                 agreed.append(np.mean(classes[probe.predict(generated)] == wanted))
                 ceilings.append(np.mean(classes[probe.predict(source)] == wanted))
         if not agreed:

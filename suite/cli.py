@@ -138,7 +138,9 @@ def evaluate(
     shuffle_labels: Annotated[
         bool, typer.Option("--shuffle-labels", help="The control: metrics that read labels, on shuffled ones.")
     ] = False,
-    state: Annotated[Path | None, typer.Option("--state", help="Folder of locks, for `paramrel status`.")] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="Folder of locks, for `paramrel status`, and of fitted pixel probes.")
+    ] = None,
 ) -> None:
     """Measure codes, anybody's: no model is needed. `paramrel list metrics` shows them."""
     from contextlib import nullcontext
@@ -147,8 +149,10 @@ def evaluate(
     from suite.locks import hold
 
     names, given = tuple(metric or ()), parse_options(option or ())
+    kept = state / "evaluate" if state else None
     with hold(state, out) if state else nullcontext():
-        rows = evaluate_to(codes, names, seed, out, given=given, jobs=jobs or 1, shuffled=shuffle_labels)["rows"]
+        result = evaluate_to(codes, names, seed, out, given=given, jobs=jobs or 1, shuffled=shuffle_labels, kept=kept)
+    rows = result["rows"]
     shown = [row for row in rows if metric or row["value"] is not None]
     for row in shown:
         value = "–" if row["value"] is None else f"{row['value']:.4f}"

@@ -12,11 +12,11 @@ import numpy as np
 import yaml
 from joblib import parallel_config
 
-from metrics import Metric, Options, check_options, metric, metrics, options_of, shuffle_labels
+from metrics import Metric, Options, check_options, keep_in, metric, metrics, options_of, shuffle_labels
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_json
 from suite.commit import code
-from suite.hashing import file_sha256
+from suite.hashing import file_sha256, short_hash
 from suite.kernels import blas
 
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "joblib")
@@ -42,11 +42,13 @@ def read_codes(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def evaluate(
-    path: Path, names: tuple[str, ...], seed: int, given: Options | None = None, jobs: int = 1, shuffled: bool = False
-) -> dict[str, Any]:
+    path: Path, names: tuple[str, ...], seed: int, given: Options | None = None, jobs: int = 1, shuffled: bool = False,
+    kept: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Rows of the named metrics (all by default), with the file's hash, library versions, kernels of BLAS and commit.
 
-    ``given`` holds options by family of metrics, ``jobs`` is the number of processes, which no number depends on.
+    ``given`` holds options by family of metrics, ``jobs`` is the number of processes, which no number depends on, and
+    ``kept`` the folder where evaluations of other codes find what depends on the data set alone.
     With ``shuffled``, metrics that read labels are measured on shuffled ones (the control), others not at all.
     A metric that is not defined on the file, or whose arrays it does not have, gets a row without value and with the
     reason. Raises ``UserError`` where the file has the arrays of no metric at all.
@@ -63,9 +65,10 @@ def evaluate(
         if names:
             chosen[0](arrays, seed)  # says what is missing
         raise UserError(f"{path} has the arrays {', '.join(arrays) or 'none'}: no metric applies; give z and y")
-    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        rows = [_measure(metric, arrays, skipped, seed) for metric in chosen]
     libraries = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
+    folder = kept / short_hash([libraries, blas()]) if kept else None
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1), keep_in(folder):
+        rows = [_measure(metric, arrays, skipped, seed) for metric in chosen]
     return {
         "input": path.name,
         "input_sha256": input_sha256,

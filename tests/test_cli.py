@@ -93,6 +93,10 @@ def test_train_encode_evaluate_by_hand(tiny_params, tmp_path):
     rows = {row["metric"]: row for row in json.loads((tmp_path / "m.json").read_text())["rows"]}
     assert rows["auroc"]["n"] == rows["auroc_other_type"]["n"] == 1797
     assert len(rows["auroc"]["folds"]) == 5 and rows["agreement"]["n"] == 40
+    for _ in range(2):  # the second time with the probe that the first one kept
+        again = paramrel("evaluate", codes, "--metric", "agreement", "--out", str(tmp_path / "n.json"), "--state", str(tmp_path / "s"))  # fmt: skip
+        assert again.exit_code == 0 and json.loads((tmp_path / "n.json").read_text())["rows"] == [rows["agreement"]]
+    assert len(list((tmp_path / "s/evaluate").rglob("output.pkl"))) == 1
     assert paramrel("table", "--config", str(tiny_params), "--runs", str(tmp_path / "runs")).exit_code == 2
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
-from metrics import check_options, metric, metrics, shuffle_labels
+from metrics import check_options, keep_in, metric, metrics, shuffle_labels
 from paramrel.errors import Unsupported, UserError
 
 DATA = Path(__file__).parent / "data"
@@ -278,6 +279,37 @@ def test_agreement_of_factors_is_the_mean_over_columns_that_vary():
     second = metric("agreement")(base | {"y_test": coin, "probe_y": probe_coin}).value
     both = metric("agreement")(base | columns)
     assert both.value == pytest.approx((one + second) / 2) and second < 0.65
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Grows by one with every logistic regression that is fitted."""
+    fits, fit = [], LogisticRegression.fit
+    monkeypatch.setattr(LogisticRegression, "fit", lambda self, x, y: (fits.append(len(x)), fit(self, x, y))[1])
+    return fits
+
+
+def test_the_probe_of_agreement_is_fitted_once_per_data_set(tmp_path, fits):
+    base = arrays(n=400)
+    cells = base, base | {"generated": 1 - base["generated"]}
+    plain = [metric("agreement")(cell) for cell in cells]
+    assert len(fits) == 2, "nothing is kept unless it is said where"
+    with keep_in(tmp_path):
+        assert [metric("agreement")(cell) for cell in cells] == plain and len(fits) == 3
+        metric("agreement")(base | {"probe_x": 1 - base["probe_x"]})
+        assert len(fits) == 4, "other images, another probe"
+
+
+@pytest.mark.parametrize("damage", ["file", "no folder"])
+def test_where_nothing_can_be_kept_or_read_back_probes_are_fitted_anew(tmp_path, fits, damage):
+    plain, folder = metric("agreement")(arrays()), tmp_path / "folder"
+    if damage == "no folder":
+        folder.touch()
+    with keep_in(folder):
+        assert metric("agreement")(arrays()) == plain
+        for kept in folder.rglob("output.pkl"):
+            kept.write_bytes(b"damaged")
+        assert metric("agreement")(arrays()) == plain and len(fits) == 3
 
 
 def test_latent_usage_by_hand():
