@@ -147,6 +147,11 @@ class Method(nn.Module, ABC):
         """Shape of one image's stochastic subcode, or None if the method has none."""
         return None
 
+    @property
+    def no_subcode(self) -> str:
+        """Why ``subcode_shape`` is None, where it is."""
+        return "its code alone makes the image: nothing else is drawn"
+
     def generate(self, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
         """Images at fixed codes, everything else drawn anew (conditional generation)."""
         raise Unsupported("it generates nothing")

@@ -59,7 +59,7 @@ def conditional(
     ``Unsupported`` for a method without a subcode.
     """
     if method.subcode_shape is None:
-        raise Unsupported("its code alone makes the image: nothing else is drawn")
+        raise Unsupported(method.no_subcode)
     z = method.encode(x).mean
     subcode = subcodes(method, x, z, rng.at("invert"), n_steps)
     codes, subs = _repeat(z, n_draws), _repeat(subcode, n_draws)

@@ -95,10 +95,8 @@ def measured(cell, rng: np.random.Generator) -> list[dict]:
     return [*rows, {"metric": "mig", "value": None, "chance": None, "extra": {}}]
 
 
-@pytest.fixture(scope="module")
-def runs(preset, tmp_path_factory):
+def write_files(preset, folder: Path) -> None:
     """Files of every cell."""
-    folder = tmp_path_factory.mktemp("runs")
     for i, cell in enumerate(cells(preset)):
         run, rng = run_dir(folder, cell), np.random.default_rng(i)
         run.mkdir(parents=True)
@@ -107,6 +105,12 @@ def runs(preset, tmp_path_factory):
         terms = {"reconstruction": 50.0, "kl": 2.0, "mmd": 0.1, "loss": 1.0, "grad_norm": 3.0}
         lines = [json.dumps({"step": 5 * k} | {name: value / (k + 1) for name, value in terms.items()}) for k in range(9)]  # fmt: skip
         (run / "metrics.jsonl").write_text("\n".join(lines) if methods()[cell.method].trained else "")
+
+
+@pytest.fixture(scope="module")
+def runs(preset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    write_files(preset, folder)
     return folder
 
 
@@ -236,6 +240,21 @@ def test_no_legend_is_wider_than_its_figure():
         box = figure.legends[0].get_window_extent()
         assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
         style.plt.close(figure)
+
+
+@pytest.mark.parametrize("name", ["progressive", "rate_distortion", "likelihood_auroc"])
+def test_a_legend_of_many_names_leaves_the_panels_their_height(name, tmp_path):
+    """Preset ablations: 28 names on a single data set once pressed its panel into a line."""
+    variants = {f"lambda_{i}": {"lambda_mmd": i / 10} for i in range(28)}
+    written = TINY_PRESET | {"methods": ["paramrel_d"], "per_method": {"paramrel_d": {"variants": variants}}}
+    many = resolve(parse({"preset": "many", "presets": {"many": written}}, "a test"), "many")
+    write_files(many, tmp_path)
+    figure = FIGURES[name].make(many, tmp_path)
+    figure.draw_without_rendering()
+    shown = [axis for axis in figure.axes if axis.axison]
+    assert shown and min(axis.get_position().height for axis in shown) * figure.get_figheight() > 1.2
+    assert len(figure.legends[0].get_texts()) == 28
+    style.plt.close(figure)
 
 
 def test_a_point_far_from_all_others_is_named_and_presses_none_of_them_together():

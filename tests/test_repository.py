@@ -235,6 +235,14 @@ ON_REAL = (
     *(("paramrel_d", variant) for variant in ("self", "self_dropout", "ahead")),
     *((name, "default") for name in ("pca", "vae", "ae", "info_diffusion", "diffae", "encdiff")),
 )
+ON_FACES = (
+    *((name, "default") for name in ("pca", "ica", "ae", "vae", "diffae", "encdiff", "info_diffusion")),
+    *(
+        (name, variant)
+        for name in ("paramrel_c", "paramrel_discretised")
+        for variant in ("self", "self_dropout", "ahead")
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +254,7 @@ ON_REAL = (
         ("results", "quick5", "shapes3d_rendered_16", ON_SHAPES, SHAPES),
         ("results", "small", "mnist_binarized", ON_REAL, REAL),
         ("results", "small", "fashionmnist_binarized", ON_REAL, REAL),
+        ("results", "small", "celeba_subset_32", ON_FACES, FACES),
     ],
 )
 def test_pages_show_the_committed_controls(page, preset, dataset, keys, columns):

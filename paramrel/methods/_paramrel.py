@@ -222,6 +222,10 @@ class ParamRel(Method):
         one = torch.ones(1)
         return tuple(self.flow.to_v(self._prior(1, one.device), one).shape[1:])
 
+    @property
+    def no_subcode(self) -> str:
+        return "update: last_sample has no ODE, so no subcode"
+
     def generate(self, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
         return ancestral(self.flow, self._output, lambda *_: z, (len(z), *self.data.shape), rng, n_steps)
 

@@ -23,6 +23,8 @@ FIRST = ("auroc_progressive",)
 """Metrics whose curves come first; others follow by name."""
 WIDEST = 31
 """Letters of a heading's line above a training."""
+MANY = 16
+"""Names of a legend that a column of a paper still has room for."""
 SMOOTHING = 25
 """Logged steps of a running mean."""
 
@@ -48,7 +50,8 @@ def progressive(preset: Preset, runs: Path) -> Figure:
     shown = sorted({name for name, _ in found}, key=lambda name: (name not in FIRST, name))
     data = files.datasets(contender for panel in found.values() for contender in panel)
     panels = [(name, chosen) for chosen in data for name in shown if (name, chosen) in found]
-    figure, axes = grid(len(panels), 2, 1.9, extra=0.5)
+    n_named = len({contender.key for panel in panels for contender in found[panel]})
+    figure, axes = grid(len(panels), 2, 1.9, extra=max(0.5, 0.045 * n_named), n_named=n_named)
     for axis, panel in zip(axes, panels, strict=False):
         _progressive(axis, *panel, found[panel])
     legend(figure, [contender.key for panel in panels for contender in found[panel]], lines=True)
@@ -118,13 +121,15 @@ def _training(axis: plt.Axes, contender: Contender, logs: Sequence[pd.DataFrame]
 
 
 def grid(
-    n: int, columns: int, height: float, *, width: float = COLUMN, extra: float = 0.0
+    n: int, columns: int, height: float, *, width: float = COLUMN, extra: float = 0.0, n_named: int = 0
 ) -> tuple[Figure, list[plt.Axes]]:
     """A figure of n panels of ``width`` x ``height`` inches and their axes in order: ``columns`` side by side, or more
-    where they would be too many rows. ``extra`` is room for a legend."""
+    where they would be too many rows. ``extra`` is room for a legend, of ``n_named`` names: with many of them one panel is as
+    wide as a page, or a legend of one column would take its height."""
     columns = min(n, max(columns, math.ceil(n / int((TALLEST - extra) / height))))
     rows = -(-n // columns)
-    size = (max(width * columns, COLUMN), height * rows + extra)
+    narrowest = PAGE if n_named > MANY else COLUMN
+    size = (max(width * columns, narrowest), height * rows + extra)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat[n:]:
         axis.set_axis_off()

@@ -215,7 +215,7 @@ def _scatter(
     if not found:
         return files.nothing("no method of this preset has a likelihood", reads)
     n_named = len({contender.key for mine in found.values() for contender in mine})
-    figure, axes = grid(len(found), 2, 2.4, extra=0.3 + 0.06 * n_named)
+    figure, axes = grid(len(found), 2, 2.4, extra=0.3 + 0.06 * n_named, n_named=n_named)
     for axis, (data, mine) in zip(axes, found.items(), strict=False):
         far, title = beyond(mine), dataset(data).title
         for contender in far:
