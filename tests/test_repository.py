@@ -158,6 +158,9 @@ def by_variant(name: str, preset: str, dataset: str, columns: Sequence[tuple[str
 
 
 SEARCH = (("agreement", 3), ("auroc", 4), ("accuracy", 3), ("bits_per_dim", 3), ("kl", 1), ("permuted_ratio", 2))
+ABLATED = (
+    ("auroc", 4), ("auroc_progressive", 4), ("agreement", 3), ("permuted_ratio", 2), ("kl", 1), ("bits_per_dim", 3),
+)  # fmt: skip
 MIXED = (
     ("nats_continuous", 3), ("bits_categorical", 3), ("bits_per_dim", 3), ("auroc", 4), ("accuracy", 3), ("agreement", 3),
     ("permuted_ratio", 2),
@@ -185,6 +188,7 @@ FACES = (
         ("disentanglement", ("paramrel_c", "tokens_celeba", "celeba_subset_32", FACES)),
         ("disentanglement", ("paramrel_c", "tokens_long", "shapes3d_rendered_16_large", TOKENS)),
         ("disentanglement", ("paramrel_c", "tokens_32", "shapes3d_rendered_32", TOKENS)),
+        ("results", ("paramrel_d", "ablations", "digits_binarized", ABLATED)),
         ("variants", ("paramrel_d", "search_digits", "digits_binarized", SEARCH)),
         ("variants", ("paramrel_d", "search_mnist", "mnist_binarized", SEARCH)),
         ("mixed_table", ("paramrel_mixed", "table", "breast_cancer_mixed", MIXED)),
@@ -262,6 +266,14 @@ def test_pages_show_the_committed_controls(page, preset, dataset, keys, columns)
     lines = quoted(preset, dataset, keys, columns)
     shown = [f"| {label(*key)} |{line}" for key, line in zip(keys, lines, strict=True)]
     missing = [line for line in shown if line not in text]
+    assert not missing, "\n".join(missing)
+
+
+def test_the_page_of_loss_scales_shows_the_committed_ablation():
+    keys = [(name, variant) for name in ("diffae", "info_diffusion") for variant in ("eps", "v")]
+    columns = (("agreement", 3), ("permuted_ratio", 2), ("auroc", 4), ("accuracy", 3))
+    page = (ROOT / "docs/loss_scales.md").read_text()
+    missing = [line for line in quoted("ablations", "digits_binarized", keys, columns) if line not in page]
     assert not missing, "\n".join(missing)
 
 
