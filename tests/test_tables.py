@@ -135,6 +135,24 @@ def test_a_data_set_of_which_nothing_was_measured_is_not_said_to_have_nothing():
     assert any(f"VAE on MNIST (binarised): no value of seed 2 ({why})" in note for note in table2(lost)[1])
 
 
+def test_no_line_is_the_best_of_what_cannot_be_ranked():
+    """A PSNR that is infinite for one seed is in no mean: the mean of the others is less than it was for all."""
+    exact = "every image is met exactly: PSNR is infinite"
+    psnr = [(40.0, ""), (42.0, ""), (None, exact)], [(None, exact)] * 3, [(30.0, "")] * 3
+    rows = [
+        row("mnist_binarized", name, "default", seed, "psnr", value, note=note)
+        for name, values in zip(("vae", "ae", "pca"), psnr, strict=True)
+        for seed, (value, note) in enumerate(values)
+    ]
+    mse = [
+        row("mnist_binarized", name, "default", 0, "mse", v) for name, v in (("vae", 0.1), ("ae", 0.0), ("pca", 0.2))
+    ]
+    frame, notes = make("images", table([*rows, *mse]), None)
+    assert lines(frame)["PSNR ↑"].tolist() == [f"41.00 ± 12.71 (2, {DASH} a)", f"{DASH} a", "30.00 ± 0.00 (3)"]
+    assert lines(frame)["MSE ↓"].map(lambda cell: cell.count("*")).tolist() == [2, 4, 0]
+    assert f"{DASH} a: {exact}." in notes and any(note.startswith("No marks in 'PSNR': infinite") for note in notes)
+
+
 def test_missing_seeds_are_counted_in_the_cell_and_said():
     rows = example()
     rows = rows[~((rows.method == "vae") & (rows.seed == 1))].reset_index(drop=True)
@@ -144,6 +162,7 @@ def test_missing_seeds_are_counted_in_the_cell_and_said():
     frame, notes = table2(rows)
     column = lines(frame)[f"{MNIST} AUROC ↑"]
     assert column["VAE"].endswith("(2)**") and column["PCA"].endswith("(3)*")
+    assert column["ParamReL_d (self)"].endswith(f"(2, {DASH} b)") and f"{DASH} b: not trained: failed." in notes
     assert any("VAE on MNIST (binarised): no value of seed 1" in note for note in notes)
     assert any("ParamReL_d (self) on MNIST" in note and "seed 2 (not trained: failed)" in note for note in notes)
     shown = make("statistics", rows, None)[0]

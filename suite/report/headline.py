@@ -92,7 +92,12 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
         )
         lost = [f"{label(*key)} ({show(one, 3)})" for key, one in agreement.items() if chance and one.mean <= chance]
         text += "" if chance is None else f" (chance {chance:.3f})"
-        text += f"; no more often than the share of the largest class for {', '.join(lost)}." if lost else "."
+        text += (
+            f"; no more often than the share of the largest class, as where the code is not used or the probe cannot read the "
+            f"images, for {', '.join(lost)}."
+            if lost
+            else "."
+        )
         said.append(text)
     return said
 

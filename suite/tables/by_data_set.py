@@ -39,8 +39,13 @@ PROGRESSIVE = ("auroc", "auroc_progressive", "accuracy", "accuracy_progressive")
 
 LINE = ["dataset", "method", "variant"]
 """What a line of a table is of."""
-UNLIKE = ("loss_own", "permuted_ratio")
-"""Losses of different kinds of decoders: to be compared within a line, so that none is the best."""
+UNRANKED = {
+    "loss_own": "losses of different kinds of decoders are compared within a line",
+    "permuted_ratio": "losses of different kinds of decoders are compared within a line",
+    "distortion": "who pays more in rate has less of it: their sum is the bound",
+    "psnr": "infinite, which is the best and in no mean, where every image is met exactly; MSE has the same order",
+}
+"""Metrics in which no line is marked as the best, and why."""
 COLLAPSED = 5
 """Active units below which a table says that a method collapsed."""
 
@@ -50,7 +55,10 @@ def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     frame, notes = by_data_set(rows, USAGE)
     notes.append(
         "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 − t/T) and of the whole image for "
-        "autoencoders: compare within a row. permuted/own = 1 and agreement at chance mean that the decoder ignores z. "
+        "autoencoders. At the same u a flow and a diffusion see an image through different noise, so their losses may be "
+        "far apart. permuted/own = 1 and agreement at chance mean that the decoder ignores z. Chance is the share of the "
+        "largest class; a decoder that ignores z and makes classes as often as the data gets the sum of their squared shares, "
+        "which is less, and images that the probe cannot read, such as noisy ones, get anything. "
         "z = 0 and prior z: mean and draws of the method's prior, N(0, I) but for points: of DiffAE, EncDiff and InfoDiffusion "
         "their latent diffusion, of ParamReL the Gaussian that they are scattered like. AE has none: N(0, I)."
     )
@@ -132,11 +140,20 @@ def by_data_set(rows: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame,
             lines += [{"data set": dataset(data).title, "method": line} | cells for line, cells in floors.items()]
     frame = frame_of(lines, ["data set", "method", *map(title_of, names)])
     for name in names:
-        if name not in UNLIKE:
+        if name not in UNRANKED:
             for title in frame["data set"].unique():
                 mark_best(frame, title_of(name), metric(name).direction, frame.index[frame["data set"] == title])
     notes = [f"{DASH} in all columns, {dataset(data).title}: {', '.join(who)}: {why}." for (data, why), who in absent.items()]  # fmt: skip
-    return frame, [*reasons.notes, *notes]
+    return frame, [*reasons.notes, *notes, *_unranked(names)]
+
+
+def _unranked(names: Sequence[str]) -> list[str]:
+    """Which columns have an arrow and no marks."""
+    why: dict[str, list[str]] = {}
+    for name in names:
+        if name in UNRANKED:
+            why.setdefault(UNRANKED[name], []).append(metric(name).title)
+    return [f"No marks in {' and '.join(map(repr, titles))}: {reason}." for reason, titles in why.items()]
 
 
 def _warnings(rows: pd.DataFrame) -> list[str]:

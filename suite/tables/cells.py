@@ -52,7 +52,7 @@ class Shown(str):
 
 @dataclass(frozen=True)
 class Measured:
-    """One measured cell: the summary over seeds and the lines behind it, or the reason why there is none."""
+    """One measured cell: the summary over seeds and the lines behind it; the reason where a seed, or every one, has no value."""
 
     summary: Summary | None
     note: str = ""
@@ -101,13 +101,14 @@ def of(rows: pd.DataFrame, data: str, name: str, variant: str, metric_name: str)
 
 
 def measured(rows: pd.DataFrame, data: str, name: str, variant: str, metric_name: str) -> Measured:
-    """One cell over all seeds; where there is no value the reason that the rows give."""
+    """One cell over the seeds that have a value; where one has none the reason that the rows give."""
     mine = of(rows, data, name, variant, metric_name)
-    found = mine[mine.value.notna()]
+    found, without = mine[mine.value.notna()], mine[mine.value.isna()]
+    why = without.note.iloc[0] if len(without) else ""
     if len(found):
-        return Measured(summarise(found.value.to_numpy(float)), lines=lines_of(found))
+        return Measured(summarise(found.value.to_numpy(float)), why, lines_of(found))
     if len(mine):
-        return Measured(None, mine.note.iloc[0])
+        return Measured(None, why)
     return Measured(None, method(name).skip(dataset(data)) or "not in this preset")
 
 
@@ -131,10 +132,13 @@ def digits(metric_name: str) -> int:
 
 
 def value_cell(found: Measured, metric_name: str, reasons: Reasons) -> Shown:
-    """Mean, interval and number of seeds, or a dash with its reason."""
+    """Mean, interval and number of seeds, with a dash and its reason in place of the other seeds, or of all."""
     if found.summary is None:
         return reasons.dash(found.note)
-    return Shown(show(found.summary, digits(metric_name), n=True), Origin("rows.csv", found.lines, "value", MEAN))
+    text = show(found.summary, digits(metric_name), n=True)
+    if found.note:
+        text = f"{text.removesuffix(')')}, {reasons.dash(found.note)})"
+    return Shown(text, Origin("rows.csv", found.lines, "value", MEAN))
 
 
 def title_of(metric_name: str) -> str:
