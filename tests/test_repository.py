@@ -14,6 +14,7 @@ import yaml
 
 from suite.config import load, resolve
 from suite.rows import read_rows
+from suite.runs import read_runs
 from suite.tables import label, measured, show
 from tests.conftest import ROOT
 
@@ -198,6 +199,24 @@ def test_pages_show_the_committed_numbers(page, table):
     text = (ROOT / f"docs/{page}.md").read_text()
     missing = [line for line in by_variant(*table) if line not in text]
     assert not missing, "\n".join(missing)
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.skipif(git("rev-parse", "--is-shallow-repository") != "false", reason="no git checkout with its history")
+@pytest.mark.parametrize("preset", sorted(path.parent.name for path in ROOT.glob("results/*/runs.csv")))
+def test_committed_results_are_of_committed_code(preset, tmp_path):
+    """Of HEAD: every commit that a run names is in the history, and no run was of changes on top of one."""
+    table = tmp_path / "runs.csv"
+    table.write_text(git("show", f"HEAD:results/{preset}/runs.csv") + "\n")
+    runs = read_runs(table)
+    history = set(git("rev-list", "HEAD").split())
+    for column in {"commit", "encoded_by", "measured_by"} & set(runs):
+        named = {text.removeprefix("commit ") for text in runs[column] if text}
+        assert named <= history, f"{column}: {', '.join(named - history)}"
+    assert set(runs.dirty) == {"False"}
 
 
 def test_committed_results_name_no_place_of_the_machine_that_made_them():
