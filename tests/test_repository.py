@@ -219,6 +219,22 @@ def test_committed_results_are_of_committed_code(preset, tmp_path):
     assert set(runs.dirty) == {"False"}
 
 
+def test_a_training_that_presets_share_has_the_same_numbers_in_each():
+    """Trained once per preset, on different days and machines of one kind; another kind of processor rounds otherwise."""
+    known: dict[tuple[str, ...], tuple[str, str]] = {}
+    shared = 0
+    for path in sorted(ROOT.glob("results/*/rows.csv")):
+        runs = read_runs(path.parent / "runs.csv").set_index("cell")
+        made_on = (runs.processor + ", " + runs.capability + ", torch " + runs.torch).to_dict()
+        rows = read_rows(path)
+        for row in rows[rows.cell.isin(runs.index)].itertuples():
+            key = (made_on[row.cell], row.cell, row.metric, str(row.metric_version), row.fold)
+            preset, value = known.setdefault(key, (path.parent.name, str(row.value)))
+            assert value == str(row.value), f"{key}: {value} in {preset}, {row.value} in {path.parent.name}"
+            shared += preset != path.parent.name
+    assert shared > 1000
+
+
 def test_committed_results_name_no_place_of_the_machine_that_made_them():
     """A reader has other folders, and the same bytes are to come from any."""
     texts = [path for path in (ROOT / "results").rglob("*") if path.suffix in {".html", ".md", ".csv", ".json", ".tex"}]
