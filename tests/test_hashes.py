@@ -25,7 +25,7 @@ def committed(preset: str) -> pd.DataFrame:
 @pytest.mark.parametrize("preset", COMMITTED)
 def test_committed_rows_have_one_cell_each(preset):
     rows = committed(preset)
-    assert len(rows) == len(rows[NAMED].drop_duplicates()) > 5
+    assert len(rows) == len(rows[NAMED].drop_duplicates()) > 0
 
 
 @pytest.mark.parametrize(
