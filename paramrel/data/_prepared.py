@@ -197,7 +197,7 @@ class Prepared(DataSet):
                     if images.shape[1:] != self.shape or images.max(initial=0) > self.levels:
                         raise UserError(f"{self.name}: images are {images.shape[1:]}, not {self.shape} of 0..{self.levels}: the files are not this data set's")  # fmt: skip
                     self._check_labels(part_labels, n_labels)
-                    files[split].write(np.ascontiguousarray(images))
+                    files[split].write(np.ascontiguousarray(images).data)
                     labels[split].append(part_labels.astype(np.uint8))
                     bar.update(len(images))
         finally:
