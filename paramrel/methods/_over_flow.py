@@ -11,11 +11,11 @@ from paramrel.data import DataSet
 from paramrel.flows import Flow, LastSample, Output
 from paramrel.method import Method
 from paramrel.rng import Rng
-from paramrel.settings import Frozen, Network
-from paramrel.times import training_times
+from paramrel.settings import Network
+from paramrel.times import TimesConfig, training_times
 
 
-class FlowConfig(Frozen):
+class FlowConfig(TimesConfig):
     """Settings of every method over a flow, whatever the flow."""
 
     later = ("n_updates", "times", "update")
@@ -25,10 +25,11 @@ class FlowConfig(Frozen):
     ``n_updates`` sender samples alone (``flows.LastSample``); images are then sampled in so many steps."""
     n_updates: int = Field(20, ge=1)
     """Steps of the flow under ``update: last_sample``: the ``sampling_steps`` of the preset."""
-    times: Literal["uniform", "ddpm"] = "uniform"
+    times: Literal["uniform", "ddpm", "edm"] = "uniform"
     """Times and weights in training. uniform: u uniform, the flow's weight: the bound itself. ddpm: the log-SNR density
     of DDPM's linear schedule (arXiv 2006.11239) and the squared error of the noise, as in its simple loss; images whose
-    theta is dropped then count by the squared error of x. The likelihood is the flow's own either way."""
+    theta is dropped then count by the squared error of x. edm: the noise levels where images are decided, mixed with
+    uniform u, and the squared error of v (``times.EdmTimes``). The likelihood is the flow's own whatever is trained."""
 
 
 class FlowMethod(Method):
@@ -42,7 +43,7 @@ class FlowMethod(Method):
         super().__init__(data, net, config)
         flow = self.make_flow(data, config)
         self.flow = LastSample(flow, config.n_updates) if config.update == "last_sample" else flow
-        self.times = training_times(config.times, self.flow)
+        self.times = training_times(config.times, self.flow, config)
 
     @abstractmethod
     def make_flow(self, data: DataSet, config: FlowConfig) -> Flow:
