@@ -16,11 +16,11 @@ from torch import nn
 
 from paramrel.flows import Flow
 from paramrel.methods._paramrel import ParamRel
-from paramrel.networks import Condition, Decoder, Down, Encoder, Middle, ReadingBlock, UNet, Up, n_parameters
+from paramrel.networks import Condition, Decoder, Down, Encoder, Head, Middle, ReadingBlock, UNet, Up, n_parameters
 from suite.cells import Cell
 from suite.style import NORMAL, PAGE, plt, save
 
-CONTAINERS = (UNet, Encoder, Decoder, Down, Middle, Up, nn.ModuleList, nn.Sequential)
+CONTAINERS = (UNet, Encoder, Decoder, Down, Middle, Up, Head, nn.ModuleList, nn.Sequential)
 """Modules that are looked into; every other one with weights is a layer of the drawing."""
 FACES = {
     "ResBlock": "#CFE6F5",
@@ -153,7 +153,7 @@ WIDE, HIGH, PITCH = 1.42, 0.15, 0.21
 def unet(chosen: Networks) -> Figure:
     """The decoder (Fig. 7b): down on the left, the bottleneck below, up on the right."""
     down, middle, up = _stages(chosen.unet)
-    sizes = list(dict.fromkeys(layer.size for layer in down))
+    sizes = list(dict.fromkeys(layer.size for layer in reversed(up)))  # a head is above the way down
     lefts = {size: [layer for layer in down if layer.size == size] for size in sizes}
     rights = {size: [layer for layer in up if layer.size == size] for size in sizes}
     tallest = [max(len(lefts[size]), len(rights[size])) for size in sizes]

@@ -364,6 +364,15 @@ def test_z_enters_where_tokens_are_read():
     )
 
 
+def test_a_head_is_drawn_at_full_size_above_the_way_down(tmp_path):
+    network = TINY_PRESET["network"] | {"unshuffle": 2, "head_channels": 3}
+    preset = resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | {"network": network}}}, "p"), "t")
+    chosen = architecture.networks(make_cell(preset, "digits_binarized", "paramrel_d", "ahead", 0), "head")
+    assert [layer.size for layer in chosen.unet if layer.name.startswith("head")] == ["8x8"] * 2
+    drawn_texts = {path.name: svg_texts(path) for path in architecture.draw(chosen, tmp_path)}["architecture_unet.svg"]
+    assert {"8x8", "4x4", "2x2"} <= set(drawn_texts)
+
+
 def test_the_drawings_in_the_docs_are_of_this_code(drawn, tmp_path):
     for path in architecture.draw(drawn[0], tmp_path):
         committed = ROOT / "docs/figures" / path.name
