@@ -17,14 +17,17 @@ from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet, budget, matched, n_parameters
 from paramrel.points import some_of
 from paramrel.rng import Rng
-from paramrel.settings import Frozen, Network
+from paramrel.settings import Network
+from paramrel.times import TimesConfig, cut_normal, split
 
 LEAST_SIGNAL = 1e-12
 """Smallest abar_T: its root divides float32 numbers."""
 
 
-class DiffAeConfig(Frozen):
+class DiffAeConfig(TimesConfig):
     """Settings of the diffusion."""
+
+    later = ("times",)
 
     n_times: int = Field(1000, ge=2)
     """T."""
@@ -36,6 +39,10 @@ class DiffAeConfig(Frozen):
     """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps -
     sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z tells
     what the image is, weigh as much as clean ones. Short trainings on small images need it (docs/loss_scales.md)."""
+    times: Literal["uniform", "edm"] = "uniform"
+    """uniform: t uniform in 1..T, as published. edm: the noise levels where images are decided, mixed with uniform t
+    (``times.EdmTimes``; take ``parametrisation: v`` with it, whose squared error is then a flow's). The bound that is
+    reported is the same either way."""
 
     @model_validator(mode="after")
     def _rising(self) -> "DiffAeConfig":
@@ -84,8 +91,10 @@ class DiffAe(Method):
             self.prior.measure(torch.cat([self._draw(x, rng.at(i)) for i, x in parts]))
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
+        """E |eps - eps_hat(x_t, t, z)|^2/D (arXiv 2111.15640, Eq. 6), or the same of v; plus the regulariser of z
+        (``_code``), and the latent DDIM's own loss, which does not reach the codes. Reported in units of D."""
         z, regulariser, reported = self._code(batch, rng)
-        t = self.diffusion.draw_times(rng.stratified("t", len(batch)))
+        t = self._training_times(rng.stratified("t", len(batch)))
         eps = rng.normal("eps", tuple(batch.shape))
         x_0 = 2 * batch - 1
         target = eps if self.config.parametrisation == "eps" else self.diffusion.v(x_0, t, eps)
@@ -174,6 +183,15 @@ class DiffAe(Method):
                 t, eps = self._at(u, x), rng.normal(f"u={u}", tuple(x.shape))
                 self._out(self.diffusion.diffuse(2 * x - 1, t, eps), t, z)
         return mean_shares(shares, self.data.shape[1:])
+
+    def _training_times(self, uniform: Tensor) -> Tensor:
+        """Times 1..T (N,) from stratified numbers in [0, 1)."""
+        if self.config.times == "uniform":
+            return self.diffusion.draw_times(uniform)
+        from_density, quantile = split(uniform.double(), 1 - self.config.times_uniform)
+        lowest, highest = self.diffusion.log_sigma[[0, -1]].tolist()
+        log_sigma = cut_normal(quantile, self.config.times_centre, self.config.times_width, lowest, highest)
+        return torch.where(from_density, self.diffusion.nearest_times(log_sigma), self.diffusion.draw_times(quantile))
 
     def _at(self, u: float, x: Tensor) -> Tensor:
         """The time t >= 2 that is 1 - u of T, for every image of x: (N,)."""

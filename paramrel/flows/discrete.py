@@ -97,9 +97,6 @@ class DiscreteFlow(Flow):
         """theta' = theta exp(y) / sum (BFN Eq. 171), in logits; the accuracies are not needed."""
         return state + y
 
-    def revert(self, state: Tensor, y: Tensor, beta: Tensor | float = 0.0, alpha: Tensor | float = 0.0) -> Tensor:
-        return state - y
-
     def network_input(self, state: Tensor) -> Tensor:
         """K = 2: 2 theta_1 - 1, (N, C, H, W). K > 2: 2 theta - 1, (N, C K, H, W)."""
         if self.n_classes == 2:
@@ -141,21 +138,6 @@ class DiscreteFlow(Flow):
     def squared_error(self, x: Tensor, output: Tensor) -> Tensor:
         """K ||e_x - p_O||^2: a class is sqrt(K) e_x in v, up to a constant."""
         return self.n_classes * (self.one_hot(x) - output.exp()).square().sum(-1)
-
-    def n_step_loss(self, x: Tensor, output: Tensor, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        """Monte Carlo (BFN Eq. 189). The receiver is a mixture over whole K-vectors,
-        sum_k p_k N(y; alpha (K e_k - 1), alpha K I); the official BFN code mixes each coordinate by itself, which
-        is another distribution.
-        """
-        k, alpha = self.n_classes, self.alpha(i, n)
-        centres = alpha * (k * torch.eye(k, device=x.device) - 1)
-        total = torch.zeros(x.shape, device=x.device)
-        for draw in range(n_draws):
-            y = self.send(x, alpha, rng.at(draw))
-            log_density = -(y.unsqueeze(-2) - centres).square().sum(-1) / (2 * alpha * k)
-            own = log_density.gather(-1, x.unsqueeze(-1)).squeeze(-1)
-            total += own - torch.logsumexp(output + log_density, -1)
-        return n * total / n_draws
 
     def reconstruction_nll(self, x: Tensor, output: Tensor) -> Tensor:
         return -output.gather(-1, x.unsqueeze(-1)).squeeze(-1)

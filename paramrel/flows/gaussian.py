@@ -80,12 +80,6 @@ class GaussianFlow(Flow):
         rho = 1 + beta
         return (rho * state + alpha * y) / (rho + alpha)
 
-    def revert(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> Tensor:
-        """mu = ((rho + alpha) mu' - alpha y)/rho. It needs the noisy y; Eq. 5 of the ParamReL paper puts the
-        estimate of x in its place, which leaks x or loses everything: codes come from the ODE instead."""
-        rho = 1 + beta
-        return ((rho + alpha) * state - alpha * y) / rho
-
     def continue_path(self, state: Tensor, x: Tensor, u: Tensor, s: Tensor, rng: Rng) -> Tensor:
         """``send`` and ``update`` in one, written so that alpha = 0 is harmless."""
         beta, beta_s = expand(self.beta(u), x), expand(self.beta(s), x)
@@ -194,10 +188,6 @@ class ContinuousFlow(GaussianFlow):
         """Nothing is left to draw."""
         return output
 
-    def n_step_loss(self, x: Tensor, output: Tensor, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        """n alpha_i/2 (x - xhat)^2, exact (BFN Eq. 96)."""
-        return n * self.alpha(i, n) / 2 * (x - output).square()
-
     def reconstruction_nll(self, x: Tensor, output: Tensor) -> Tensor:
         """-log of the bin of x under N(xhat, (reconstruction_scale sigma_1)^2)."""
         std = torch.tensor(self.reconstruction_scale * self.sigma_1, device=x.device)
@@ -256,16 +246,6 @@ class DiscretisedFlow(GaussianFlow):
     def draw(self, output: DiscretisedNormal, rng: Rng) -> Tensor:
         """A draw of the Normal, moved to the centre of its bin."""
         return self.quantise(output.mean + output.std * rng.normal("draw", tuple(output.mean.shape)))
-
-    def n_step_loss(self, x: Tensor, output: DiscretisedNormal, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        """Monte Carlo: the receiver is the mixture sum_k P_k N(y; c_k, 1/alpha_i) (BFN Eq. 118)."""
-        alpha, centres, log_p = self.alpha(i, n), self.flow_centres(x), self.bin_log_probs(output)
-        total = torch.zeros_like(x)
-        for draw in range(n_draws):
-            y = self.send(x, alpha, rng.at(draw))
-            own = -alpha / 2 * (y - x).square()
-            total += own - torch.logsumexp(log_p - alpha / 2 * (y.unsqueeze(-1) - centres).square(), -1)
-        return n * total / n_draws
 
     def reconstruction_nll(self, x: Tensor, output: DiscretisedNormal) -> Tensor:
         """-log P of the bin of x, exact."""
