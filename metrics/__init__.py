@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from metrics._base import Arrays, Metric, Value
-from metrics._kept import keep_in
+from metrics._cache import keep_in
 from paramrel.errors import UserError, unknown
 from paramrel.registry import lookup, members
 from paramrel.settings import Frozen

@@ -12,8 +12,9 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
 from metrics._base import Arrays, Metric, Value
+from metrics._cache import in_memory
+from metrics._codes import in_own_units
 from metrics._labels import by_appearance, check_discrete, columns, constant_note, varying
-from metrics._shared import shared
 from paramrel.errors import Unsupported, UserError
 from paramrel.settings import Frozen
 
@@ -110,7 +111,8 @@ def _canonical(z: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray
     Trees break ties by the order of columns and cut float32 values apart only above 1e-7, so without this a
     permuted, flipped or rescaled latent would give another forest.
     """
-    standard = StandardScaler().fit(z[train].astype(np.float64)).transform(z.astype(np.float64))
+    z = in_own_units(z.astype(np.float64))
+    standard = StandardScaler().fit(z[train]).transform(z)
     largest = np.abs(standard).round(6).argmax(0)  # rounded: a latent of two values may be as large on both sides
     first = np.take_along_axis(standard, largest[None], 0)
     standard = (standard * np.where(first < 0, -1.0, 1.0)).astype(np.float32)
@@ -127,7 +129,7 @@ def _fit_factor(z: np.ndarray, factor: np.ndarray, train: np.ndarray, test: np.n
     return np.abs(model.feature_importances_), *accuracies
 
 
-@shared
+@in_memory
 def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[list[Fitted], str, np.ndarray]:
     """Fits of the folds (plain, shuffled by ``seed``, as the official InfoDiffusion evaluation has them), a note, and
     which columns of y are the factors: those that vary among the items that take part.
@@ -170,6 +172,7 @@ class Dci(Metric):
     range = (0.0, 1.0)
     needs = ("z", "y")
     labels = ("y",)
+    optional = ("y_names",)
     source = (
         "C. Eastwood, C. Williams, ICLR 2018, in disentanglement_lib's form (arXiv 1811.12359); folds of 2306.08757"
     )

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.metrics import mutual_info_score
 
 from metrics._base import Arrays, Metric, Value
+from metrics._cache import in_memory
 from metrics._labels import by_appearance, check_discrete, columns, constant_note, varying
-from metrics._shared import shared
 from paramrel.errors import Unsupported
 
 N_BINS = 20
@@ -70,7 +70,7 @@ class Modularity(OfInformation):
         return float(np.mean(1 - (squares.sum(1) - best) / (best * (squares.shape[1] - 1))))
 
 
-@shared
+@in_memory
 def informations(z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(d, k) mutual informations of latents, each in 20 bins of equal width, and factors that vary; (k,) entropies."""
     factors = [by_appearance(y[:, column]) for column in varying(y)]
