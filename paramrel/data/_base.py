@@ -20,7 +20,7 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
-class Arrays:
+class Labelled:
     """One split: images uint8 (N, C, H, W) with values 0..``DataSet.levels``, labels int64 (N,) or (N, k).
 
     Images may be memory-mapped; nobody writes into them.
@@ -85,7 +85,7 @@ class DataSet(ABC):
     """Images whose codes the probes (AUROC, accuracy) see. "all" needs a written reason beside it."""
 
     @abstractmethod
-    def load(self, split: Split) -> Arrays:
+    def load(self, split: Split) -> Labelled:
         """The arrays of one split. Raises ``UserError`` where files are missing or damaged."""
 
     def check_available(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from paramrel.data._base import hashed_order
 from paramrel.data._files import File, Form
-from paramrel.data._prepared import Part, Prepared
+from paramrel.data._prepared import Chunk, Prepared
 from paramrel.data._render import FACTOR_SIZES, HUES, ORIENTATIONS, SCALES, SHAPES
 from paramrel.errors import UserError
 
@@ -88,7 +88,7 @@ class Shapes3d(SixFactors):
         Form("the same in a folder", (File("3dshapes/3dshapes.h5", DIGEST),)),
     )
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         path = root / form.files[0].path
         is_test = np.zeros(int(np.prod(self.sizes)), bool)
         is_test[self.scenes()["test"]] = True
