@@ -85,7 +85,7 @@ def plain(name: str, array: np.ndarray, words: bool = False) -> np.ndarray:
 
 def objects(name: str) -> str:
     """What is said of an array of Python objects."""
-    return f"{name} holds Python objects, as pandas columns of text do: give {name}.astype(str), or numbers as numbers"
+    return f"{name} holds Python objects, as pandas columns do: give {name}.astype(str), or .astype(float) for numbers"
 
 
 def check_values(name: str, array: np.ndarray, shapes: Mapping[str, str]) -> None:

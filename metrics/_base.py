@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from metrics._arrays import SHAPES, Arrays, absent, check_shapes, check_values, plain
 from metrics._labels import LABELS, from_one_hot, joined, normalised, without_missing
-from paramrel.errors import UserError
+from paramrel.errors import Unsupported, UserError
 from paramrel.settings import Frozen
 
 ROUNDING = 1e-6
@@ -105,14 +105,17 @@ class Metric(ABC):
         """The arrays that it reads, checked and with labels in one form; nothing is computed yet.
 
         Items whose label is ``missing_label`` are left out. Raises ``UserError`` for arrays that are missing, ill-shaped,
-        of another type, not finite, or outside of the domain of their name.
+        of another type, not finite, or outside of the domain of their name, ``Unsupported`` for labels of no column.
         """
         missing = self.missing(arrays)
         if missing:
             raise UserError(absent(missing, list(arrays)))
         label = next(([name] for name in self.labels if name in arrays), [])
-        names = tuple(name for name in dict.fromkeys((*self.needs, *label)))
+        names = tuple(dict.fromkeys((*self.needs, *label)))
         labels = tuple(name for name in names if name in (*LABELS, *self.labels))
+        for name in labels:
+            if np.ndim(arrays[name]) == 2 and np.shape(arrays[name])[1] == 0:
+                raise Unsupported(f"{name} has no columns: nothing is labelled")
         read = {name: plain(name, arrays[name], name in (*self.text, *labels)) for name in names}
         check_shapes(read, self.shapes)
         read, dropped = without_missing(read, labels, missing_label, self.shapes)

@@ -20,7 +20,7 @@ from metrics._base import Value
 from metrics._cache import Named, in_memory, on_disk
 from metrics._codes import in_own_units
 from metrics._labels import check_discrete, columns, constant_note, joined, varying
-from paramrel.errors import UserError
+from paramrel.errors import Unsupported, UserError
 from paramrel.settings import Frozen
 
 N_FOLDS = 5
@@ -98,14 +98,15 @@ def classifier(kind: Classifier, seed: int) -> ClassifierMixin:
 def usable(y: np.ndarray) -> tuple[list[int], str]:
     """Columns of y (N, k) that can be cross-validated, and a note on the others.
 
-    Left out: constant columns, and those with a class of fewer members than there are folds. Raises ``UserError`` where
-    no column is left, and for a column that is no class.
+    Left out: constant columns, and those with a class of fewer members than there are folds. Raises ``Unsupported``
+    where nothing varies, and ``UserError`` where all that varies is too rare or no class.
     """
+    if not len(varying(y)):
+        raise Unsupported("every label column is constant: there is nothing to predict")
     rare = {int(column): reason for column in varying(y) if (reason := _rare(y[:, column], column))}
     kept = [int(column) for column in varying(y) if column not in rare]
     if not kept:
-        reason = next(iter(rare.values()), "every label column is constant: there is nothing to predict")
-        raise UserError(reason + ": give more items, or drop that class or column" * bool(rare))
+        raise UserError(f"{next(iter(rare.values()))}: give more items, or drop that class or column")
     left_out = [f"{reason}: left out" for reason in rare.values()]
     more = f"and {len(rare) - 3} more such columns" if len(rare) > 3 else ""
     return kept, joined(constant_note(y), *left_out[:3], more)

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from metrics._base import Arrays, Metric, Value
 from metrics._labels import check_discrete, columns, joined
 from metrics._probe import fitted_line, line_classes, line_scores
-from paramrel.errors import UserError
+from paramrel.errors import Unsupported, UserError
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def are_attributes(arrays: Arrays) -> bool:
 def label_columns(arrays: Arrays) -> tuple[list[Column], str]:
     """The columns that can be compared, and a note on attributes that all of the images share.
 
-    Raises ``UserError`` where ``y_test`` and ``probe_y`` do not have the same columns and values, or nothing varies.
+    Raises ``UserError`` where ``y_test`` and ``probe_y`` do not have the same columns and values, and ``Unsupported``
+    where nothing varies.
     """
     known, wanted = columns(np.asarray(arrays["probe_y"])), columns(np.asarray(arrays["y_test"]))
     if known.shape[1] != wanted.shape[1]:
@@ -106,7 +107,7 @@ def label_columns(arrays: Arrays) -> tuple[list[Column], str]:
         alike += not enough
         found += [column] * enough
     if not found:
-        raise UserError("every label column is constant: there is nothing to agree on")
+        raise Unsupported("every label column is constant: there is nothing to agree on")
     return found, f"{alike} attribute(s) that all images share left out" if alike else ""
 
 
