@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from metrics import metric
 from paramrel.method import method
 from suite.commands.main import app
 from tests.conftest import ROOT, run
@@ -153,7 +154,11 @@ def test_disentanglement_of_anybodys_codes_with_options_and_processes(factors, t
     assert [one["name"] for one in rows["tad"]["extra"]["attributes"]] == ["hat", "smile"]
     assert rows["attrs"]["value"] == 2 and rows["tad"]["value"] > 0.5
     for row in rows.values():
-        assert row["n"] == 150 and row["metric_version"] == 1 and row["libraries"]["scikit-learn"]
+        assert (
+            row["n"] == 150
+            and row["metric_version"] == metric(row["metric"]).version
+            and row["libraries"]["scikit-learn"]
+        )
     bad = ("evaluate", str(factors), "--metric", "dci", "--out", str(tmp_path / "o.json"), "--option")
     assert_one_line_error(paramrel(*bad, "dci.trees=3"), "unknown option of dci 'trees': did you mean 'n_trees'")
     assert_one_line_error(paramrel(*bad, "trees=3"), "must look like dci.n_trees=40")
