@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from metrics._base import Arrays, Metric, Value
-from metrics._kept import keep_in
+from metrics._arrays import objects
+from metrics._base import Arrays, Metric, Ready, Value
+from metrics._cache import keep_in
 from paramrel.errors import UserError, unknown
 from paramrel.registry import lookup, members
 from paramrel.settings import Frozen
@@ -15,11 +16,13 @@ from paramrel.settings import Frozen
 __all__ = [
     "Metric",
     "Options",
+    "Ready",
     "Value",
     "check_options",
     "keep_in",
     "metric",
     "metrics",
+    "objects",
     "options_of",
     "shuffle_labels",
 ]
@@ -74,9 +77,9 @@ def shuffle_labels(arrays: Arrays, seed: int = 0) -> dict[str, np.ndarray]:
 
     Rows stay whole, so that factors keep what they tell of each other.
     """
-    names = {name for cls in metrics().values() for name in cls.labels}
+    names = sorted({name for cls in metrics().values() for name in cls.labels})
     shuffled = dict(arrays)
-    for name in names & set(arrays):
+    for name in filter(arrays.__contains__, names):
         order = np.random.default_rng([seed, len(arrays[name])]).permutation(len(arrays[name]))
         shuffled[name] = np.asarray(arrays[name])[order]
     return shuffled
