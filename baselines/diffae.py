@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from baselines._diffusion import Diffusion
+from baselines._diffusion import Diffusion, at
 from baselines._latent_prior import LatentPrior
 from paramrel.attention import mean_shares, recorded_shares
 from paramrel.data import DataSet
@@ -16,6 +16,7 @@ from paramrel.errors import Unsupported
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet, budget, matched, n_parameters
 from paramrel.points import some_of
+from paramrel.preconditioning import PreconditioningConfig
 from paramrel.rng import Rng
 from paramrel.settings import Network
 from paramrel.times import TimesConfig, cut_normal, split
@@ -24,7 +25,7 @@ LEAST_SIGNAL = 1e-12
 """Smallest abar_T: its root divides float32 numbers."""
 
 
-class DiffAeConfig(TimesConfig):
+class DiffAeConfig(TimesConfig, PreconditioningConfig):
     """Settings of the diffusion."""
 
     later = ("times",)
@@ -43,6 +44,15 @@ class DiffAeConfig(TimesConfig):
     """uniform: t uniform in 1..T, as published. edm: the noise levels where images are decided, mixed with uniform t
     (``times.EdmTimes``; take ``parametrisation: v`` with it, whose squared error is then a flow's). The bound that is
     reported is the same either way."""
+
+    @model_validator(mode="after")
+    def _units_of_the_output(self) -> "DiffAeConfig":
+        if self.at_output and self.parametrisation != "v":
+            raise ValueError(
+                f"precondition: {self.precondition} needs parametrisation v: the network's output is measured from an "
+                "estimate of the image; or set estimate to input"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rising(self) -> "DiffAeConfig":
@@ -79,11 +89,17 @@ class DiffAe(Method):
         super().__init__(data, net, config)
         n_channels, *side = data.shape
         self.encoder = Encoder(n_channels, self._head_width(), tuple(side), net, time=False)
-        self.decoder = UNet(n_channels, n_channels, net)
+        self.spectrum = config.spectrum(data)
+        self.decoder = UNet((2 if config.at_input else 1) * n_channels, n_channels, net)
         n_left = budget(data.shape, net) - n_parameters(self.encoder) - n_parameters(self.decoder)
         self.prior = matched(lambda size: LatentPrior(net.latent_dim, 8 * (size + 1)), n_left)
         self.diffusion = Diffusion(config.n_times, config.beta_first, config.beta_last)
         self.register_buffer("centres", 2 * data.centres - 1, persistent=False)
+
+    def fit(self, images: np.ndarray, rng: Rng) -> None:
+        """Measure the model of the images, where one is asked for."""
+        if self.spectrum is not None:
+            self.spectrum.measure(images, rng)
 
     def finish(self, images: np.ndarray, rng: Rng) -> None:
         with torch.no_grad():
@@ -219,7 +235,20 @@ class DiffAe(Method):
         return self.prior.widen(z, rng.normal("z", tuple(z.shape)))
 
     def _out(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        return self.decoder(x_t, t / self.diffusion.n_times, z).float()
+        """What the network predicts: eps or v, (N, C, H, W).
+
+        With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``), and
+        v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
+        """
+        signal, noise = at(self.diffusion.signal, t, x_t), at(self.diffusion.noise, t, x_t)
+        shown = (signal * x_t, signal.square(), noise.square())
+        seen = x_t
+        if self.config.at_input:
+            seen = torch.cat((x_t, self.spectrum.posterior_mean(*shown)), 1)
+        out = self.decoder(seen, t / self.diffusion.n_times, z).float()
+        if not self.config.at_output:
+            return out
+        return (signal * x_t - self.spectrum.estimate(out, *shown)) / noise
 
     def _eps(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
         out = self._out(x_t, t, z)

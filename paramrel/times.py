@@ -71,8 +71,9 @@ class EdmTimes(Times):
     The density is that of Karras et al. (arXiv 2206.00364, section 5; theirs is N(-1.2, 1.2^2)), cut off at the least
     noise that the flow reaches (kappa(1) of binary images is 3). A share of the images has uniform u instead. All count
     by the squared error of v = sqrt(gamma) n - sqrt(1 - gamma) x (arXiv 2202.00512) with gamma = beta/(1 + beta), which
-    is (1 + beta(u)) |x - xhat|^2; where theta is dropped, by that of u = 0, |x - xhat|^2. In a Gaussian flow the bound at
-    uniform u is the same error times -ln sigma_1, so the uniform share trains the bound.
+    is (1 + beta(u)) |x - xhat|^2; where theta is dropped, by that of u = 0, |x - xhat|^2. (With preconditioning in place
+    of 1 + beta one over the model's posterior variance, ``Flow.error_weight``.) In a Gaussian flow the bound at uniform u
+    is the same error times -ln sigma_1, so the uniform share trains the bound.
     """
 
     term = "v"
@@ -91,7 +92,7 @@ class EdmTimes(Times):
         return torch.where(from_density, u, quantile).float()
 
     def weight(self, u: Tensor, hidden: Tensor) -> Tensor:
-        return 1 + self.flow.beta(torch.where(hidden, 0.0, u))
+        return self.flow.error_weight(torch.where(hidden, 0.0, u))
 
 
 def split(uniform: Tensor, share: float) -> tuple[Tensor, Tensor]:

@@ -128,6 +128,11 @@ class Flow(ABC):
         """|x - xhat|^2 per element, in units of v: ``loss`` is this times half of beta'(u), and beta(u) times this is
         the squared error of the noise n = v - kappa x that xhat implies."""
 
+    def error_weight(self, u: Tensor) -> Tensor:
+        """(N,): what makes ``squared_error`` at u the squared error of v = sqrt(gamma) n - sqrt(1 - gamma) x (arXiv
+        2202.00512) with gamma = beta/(1 + beta), the output's own units: 1 + beta(u)."""
+        return 1 + self.beta(u)
+
     @abstractmethod
     def reconstruction_nll(self, x: Tensor, output: Output) -> Tensor:
         """-log p_O(x | theta_1), nats per element. Evaluated, never trained, as in BFN."""

@@ -87,5 +87,6 @@ class LastSample(Flow):
     draw = _own("draw")
     loss = _own("loss")
     squared_error = _own("squared_error")
+    error_weight = _own("error_weight")
     reconstruction_nll = _own("reconstruction_nll")
     direction = _own("direction")

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -10,12 +11,14 @@ from torch import Tensor, nn
 from paramrel.data import DataSet
 from paramrel.flows import Flow, LastSample, Output
 from paramrel.method import Method
+from paramrel.preconditioning import PreconditioningConfig
 from paramrel.rng import Rng
 from paramrel.settings import Network
+from paramrel.spectrum import Spectrum
 from paramrel.times import TimesConfig, training_times
 
 
-class FlowConfig(TimesConfig):
+class FlowConfig(TimesConfig, PreconditioningConfig):
     """Settings of every method over a flow, whatever the flow."""
 
     later = ("n_updates", "times", "update")
@@ -41,6 +44,7 @@ class FlowMethod(Method):
 
     def __init__(self, data: DataSet, net: Network, config: FlowConfig) -> None:
         super().__init__(data, net, config)
+        self.spectrum = config.spectrum(data)
         flow = self.make_flow(data, config)
         self.flow = LastSample(flow, config.n_updates) if config.update == "last_sample" else flow
         self.times = training_times(config.times, self.flow, config)
@@ -48,6 +52,20 @@ class FlowMethod(Method):
     @abstractmethod
     def make_flow(self, data: DataSet, config: FlowConfig) -> Flow:
         """The flow over the data's values."""
+
+    @property
+    def models(self) -> dict[str, Spectrum | None]:
+        """``spectrum`` where a flow takes it (``input_model``, ``output_model``)."""
+        config = self.config
+        return {
+            "input_model": self.spectrum if config.at_input else None,
+            "output_model": self.spectrum if config.at_output else None,
+        }
+
+    def fit(self, images: np.ndarray, rng: Rng) -> None:
+        """Measure the model of the images, where one is asked for."""
+        if self.spectrum is not None:
+            self.spectrum.measure(images, rng)
 
     def paths(self, x: Tensor, n_steps: int, rng: Rng) -> Tensor:
         """By n_steps Bayesian updates with sender samples of x."""

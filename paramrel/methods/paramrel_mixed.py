@@ -31,6 +31,10 @@ class MixedConfig(GaussianConfig):
             raise ValueError(
                 f"times: {self.times} asks for one signal-to-noise ratio, and columns have their own: use uniform"
             )
+        if self.precondition != "none":
+            raise ValueError(
+                f"precondition: {self.precondition} is a model of images, and columns are none: set it to none"
+            )
         if self.update != "bayes":
             raise ValueError(
                 "update: last_sample asks for one accuracy of a sample, and columns have their own: use bayes"
