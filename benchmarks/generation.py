@@ -34,7 +34,7 @@ from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, dataset
 from paramrel.files import write_atomically
 from paramrel.latent_usage import swapped_losses
-from paramrel.method import Method, method
+from paramrel.method import LossTerms, Method, method
 from paramrel.networks import n_parameters
 from paramrel.rng import Rng
 from paramrel.settings import Network, Runtime, Train
@@ -48,8 +48,8 @@ STEPS = 20
 """Of the samplers."""
 SHOWN = 12
 """Images in a row of the picture."""
-SHORT, LONG = 5, 30
-"""Steps of the two trainings that the rate is measured by."""
+N_TIMED, N_WARM = 40, 5
+"""Steps of the training that the rate is measured in, and how many of them do not count."""
 
 SQUARES = {"channels": 32, "multipliers": (1, 2), "blocks": 1, "groups": 8, "latent_dim": 32, "unshuffle": 4}
 GREY = {"channels": 16, "multipliers": (1, 2, 4), "blocks": 1, "groups": 8, "latent_dim": 32, "unshuffle": 2}
@@ -85,37 +85,44 @@ def flow_of(data: DataSet) -> str:
     return "paramrel_d" if data.binary else "paramrel_c"
 
 
-def n_steps(setup: float, per_step: float, budget: float) -> int:
-    """Steps that fit into ``budget`` seconds after ``setup`` seconds: one at least."""
-    return max(1, int((budget - setup) / per_step))
+def n_steps(times: list[float], budget: float) -> int:
+    """Steps that fit into ``budget`` seconds, by the ``times`` of a short training: start, every step, end."""
+    per_step = (times[-2] - times[1 + N_WARM]) / (len(times) - 3 - N_WARM)
+    before = times[1] - times[0]
+    return max(N_TIMED + 1, int((budget - before) / per_step))
 
 
-def trained(
-    setting: Setting, data: DataSet, net: Network, seed: int, train_as: Train, run: Path
-) -> tuple[Method, float]:
-    """The method after the project's training loop, and the processor seconds of all of it."""
+def trained(setting: Setting, data: DataSet, net: Network, seed: int, train_as: Train, run: Path) -> tuple[Method, list[float]]:  # fmt: skip
+    """The method after the project's training loop; the processor's seconds at the start, at every step and at the end."""
     cls = method(setting.method)
     model = cls(data, net, cls.Config(**setting.config))
-    started = time.process_time()
-    runtime = Runtime(device="cpu", checkpoint_every=train_as.steps + 1)
+    loss, times = model.loss, [time.process_time()]
+
+    def timed(batch: Tensor, rng: Rng) -> LossTerms:
+        times.append(time.process_time())
+        return loss(batch, rng)
+
+    model.loss = timed  # type: ignore[method-assign]
+    runtime = Runtime.model_validate({"device": "cpu", "checkpoint_every": train_as.steps + 1})
     train(model, data, seed, train_as, runtime, run, run / "state")
-    seconds = time.process_time() - started
+    model.loss = loss  # type: ignore[method-assign]
+    times.append(time.process_time())
     load_weights(run / "model.safetensors", model)
-    return model.eval(), seconds
+    return model.eval(), times
 
 
 def in_budget(setting: Setting, data: DataSet, net: Network, seed: int, precision: str, budget: float) -> tuple[Method, float, int]:  # fmt: skip
     """The method trained for ``budget`` processor seconds, the seconds it took, and the steps."""
     with tempfile.TemporaryDirectory() as folder:
 
-        def run(steps: int) -> tuple[Method, float]:
-            settings = Train(steps=steps, precision=precision, **TRAIN)
-            return trained(setting, data, net, seed, settings, Path(folder) / str(steps))
+        def run(steps: int) -> tuple[Method, list[float]]:
+            train_as = Train.model_validate(TRAIN | {"steps": steps, "precision": precision})
+            return trained(setting, data, net, seed, train_as, Path(folder) / str(steps))
 
-        short, long = run(SHORT)[1], run(LONG)[1]
-        per_step = (long - short) / (LONG - SHORT)
-        steps = n_steps(short - SHORT * per_step, per_step, budget)
-        return *run(steps), steps
+        times = run(N_TIMED)[1]
+        steps = n_steps(times, budget)
+        model, times = run(steps)
+        return model, times[-1] - times[0], steps
 
 
 def speckle(made: np.ndarray, real: np.ndarray) -> float:
@@ -131,12 +138,12 @@ def speckle(made: np.ndarray, real: np.ndarray) -> float:
 
 @cache
 def probe_images(name: str) -> tuple[Pipeline, np.ndarray, np.ndarray]:
-    """What turns flat images into 100 standardised principal components, those of training images, and their labels
-    (N, k)."""
+    """What turns flat images into 100 standardised principal components (fewer of small images), those of training images,
+    and their labels (N, k)."""
     data = dataset(name)
     rows = Rng(("benchmark", "probe")).permutation(name, data.size("train"))[:N_PROBE].sort().values.numpy()
     x, y = data.evaluation_images("train", rows)
-    components = PCA(min(100, data.n_dims), svd_solver="randomized", random_state=0)
+    components = PCA(min(100, data.n_dims // 4), svd_solver="randomized", random_state=0)
     features = make_pipeline(components, StandardScaler())
     return features, features.fit_transform(x.reshape(len(x), -1)), y.reshape(len(y), -1)
 
@@ -236,8 +243,8 @@ def make_row(name: str, setting: Setting, data: DataSet, options: argparse.Names
         lambda temporary: picture(images, SHOWN).save(temporary, "PNG", optimize=True),
     )
     numbers = {key: float(f"{value:.5g}") for key, value in row.items()}
-    parameters = n_parameters(model.encoder) + n_parameters(model.decoder)
-    return key | {"seconds": round(seconds, 1), "steps": steps, "parameters": parameters} | numbers
+    spent = {"seconds": round(seconds, 1), "steps": steps, "parameters": n_parameters(model)}
+    return key | spent | numbers
 
 
 def key_of(name: str, data: DataSet, options: argparse.Namespace) -> dict[str, str]:
