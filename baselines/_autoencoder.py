@@ -56,13 +56,17 @@ class Autoencoder(Method, ABC):
     def _out(self, z: Tensor) -> Tensor:
         return self.decoder(z).float()
 
-    def _terms(self, x: Tensor, z: Tensor, nats: Tensor | float, extra: Tensor | float, reported: dict[str, Tensor]) -> LossTerms:  # fmt: skip
-        """The objective: data term of x at codes z, plus regularisers in nats per image, plus unitless ones."""
-        out = self._out(z)
-        reconstruction = self.observation.training_nll(out, x).mean()
+    def _terms(
+        self, out: Tensor, x: Tensor, data: Tensor, nats: Tensor | float, unitless: Tensor | float,
+        reported: dict[str, Tensor],
+    ) -> LossTerms:  # fmt: skip
+        """What is minimised, from ``data``, the mean nats per image of ``out``, and the regularisers' batch means.
+
+        elbo: (data + nats)/D + unitless. official: the mean of ``Observation.official_error`` + nats + unitless.
+        """
         if self.config.scaling == "official":
-            total = self.observation.official_error(out, x).mean() + nats + extra
+            total = self.observation.official_error(out, x).mean() + nats + unitless
         else:
-            total = (reconstruction + nats) / self.data.n_dims + extra
-        terms = {"reconstruction": reconstruction} | reported
+            total = (data + nats) / self.data.n_dims + unitless
+        terms = {"reconstruction": data} | reported
         return LossTerms(total, {name: term.detach() for name, term in terms.items()})
