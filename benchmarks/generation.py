@@ -66,18 +66,28 @@ class Setting:
     network: dict[str, Any] = field(default_factory=dict)
 
 
-AHEAD = {"z_source": "ahead", "theta_dropout": 0.3}
 HEAD = {"head_channels": 16}
+AHEAD = {"z_source": "ahead", "theta_dropout": 0.3}
+EDM = AHEAD | {"times": "edm"}
+DIFFAE = {"parametrisation": "v"}
 
 
 def settings(flow: str) -> dict[str, Setting]:
     """All rows by name; ``flow`` is the ParamReL that the data set is meant for."""
+    spectrum = {"precondition": "spectrum"}
     return {
         "committed": Setting(flow, AHEAD),
         "head": Setting(flow, AHEAD, HEAD),
-        "head_ddpm": Setting(flow, AHEAD | {"times": "ddpm"}, HEAD),
-        "diffae_committed": Setting("diffae", {"parametrisation": "v"}),
-        "diffae_head": Setting("diffae", {"parametrisation": "v"}, HEAD),
+        "head_edm": Setting(flow, EDM, HEAD),
+        "head_edm_scalar": Setting(flow, EDM | {"precondition": "scalar"}, HEAD),
+        "head_edm_spectrum": Setting(flow, EDM | spectrum, HEAD),
+        "head_edm_spectrum_both": Setting(flow, EDM | spectrum | {"estimate": "both"}, HEAD),
+        "head_edm_spectrum_input": Setting(flow, EDM | spectrum | {"estimate": "input"}, HEAD),
+        "head_spectrum": Setting(flow, AHEAD | spectrum, HEAD),
+        "diffae_committed": Setting("diffae", DIFFAE),
+        "diffae_head": Setting("diffae", DIFFAE, HEAD),
+        "diffae_head_spectrum": Setting("diffae", DIFFAE | spectrum, HEAD),
+        "diffae_head_spectrum_both": Setting("diffae", DIFFAE | spectrum | {"estimate": "both"}, HEAD),
     }
 
 
