@@ -38,7 +38,7 @@ from paramrel.method import LossTerms, Method, method
 from paramrel.networks import n_parameters
 from paramrel.rng import Rng
 from paramrel.settings import Network, Runtime, Train
-from paramrel.training import train
+from paramrel.training import prepare, train
 
 TRAIN = {"batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "warmup_steps": 50, "ema_decay": 0.999}
 N_IMAGES, N_CODES, N_PROBE = 400, 2000, 10_000
@@ -64,6 +64,8 @@ class Setting:
     method: str
     config: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
+    trained: bool = True
+    """False: no step is made. A U-Net's output is then 0, so the estimate is the model's of the images alone."""
 
 
 HEAD = {"head_channels": 16}
@@ -76,6 +78,7 @@ def settings(flow: str) -> dict[str, Setting]:
     """All rows by name; ``flow`` is the ParamReL that the data set is meant for."""
     spectrum = {"precondition": "spectrum"}
     return {
+        "model_alone": Setting(flow, AHEAD | spectrum, trained=False),
         "committed": Setting(flow, AHEAD),
         "head": Setting(flow, AHEAD, HEAD),
         "head_edm": Setting(flow, EDM, HEAD),
@@ -123,6 +126,10 @@ def trained(setting: Setting, data: DataSet, net: Network, seed: int, train_as: 
 
 def in_budget(setting: Setting, data: DataSet, net: Network, seed: int, precision: str, budget: float) -> tuple[Method, float, int]:  # fmt: skip
     """The method trained for ``budget`` processor seconds, the seconds it took, and the steps."""
+    if not setting.trained:
+        model = method(setting.method)(data, net, method(setting.method).Config(**setting.config))
+        prepare(model, data, seed, Runtime.model_validate({"device": "cpu"}))
+        return model.eval(), 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
 
         def run(steps: int) -> tuple[Method, list[float]]:
