@@ -66,6 +66,7 @@ class Gaussian(Observation):
     [-1, 1], the scale at which the official code's mean squared error is a likelihood.
     """
 
+    centres: Tensor
     GAIN = 10.0
     """log sigma = GAIN * parameter: at 1, Adam's steps would need thousands of them to bring sigma from 1 to .03."""
 

@@ -2,13 +2,13 @@
 
 from torch import Tensor
 
-from baselines._autoencoder import Autoencoder
+from baselines._autoencoder import Autoencoder, AutoencoderConfig
 from paramrel.errors import Unsupported
 from paramrel.method import Codes, LossTerms, Nll
 from paramrel.rng import Rng
 
 
-class Ae(Autoencoder):
+class Ae(Autoencoder[AutoencoderConfig]):
     """-log p(x | z) of z = e(x), summed over D (nats per image)."""
 
     name = "ae"

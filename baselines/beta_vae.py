@@ -23,7 +23,7 @@ class BetaVaeConfig(VaeConfig):
         return self
 
 
-class BetaVae(Vae):
+class BetaVae(Vae[BetaVaeConfig]):
     """-E log p(x | z) + beta KL[q(z | x) || N(0, I)]. Without a warm-up beta = 4 collapses on small images."""
 
     name = "beta_vae"

@@ -28,7 +28,7 @@ class InfoVaeConfig(VaeConfig):
         return round(self.alpha + self.lambda_mmd - 1, 12)
 
 
-class InfoVae(Vae):
+class InfoVae(Vae[InfoVaeConfig]):
     """-E log p(x | z) + (1 - alpha) KL + (alpha + lambda - 1) MMD[q(z), N(0, I)].
 
     Codes are means, as the decoder's z is a sample around them. (The official code regularises and decodes

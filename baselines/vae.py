@@ -1,5 +1,7 @@
 """Variational autoencoder (arXiv 1312.6114)."""
 
+from typing import TypeVar
+
 from pydantic import Field
 from torch import Tensor
 
@@ -17,7 +19,10 @@ class VaeConfig(AutoencoderConfig):
     small images need it: without, most latents are pruned before the decoder has learned to use them."""
 
 
-class Vae(Autoencoder):
+V = TypeVar("V", bound=VaeConfig)
+
+
+class Vae(Autoencoder[V]):
     """ELBO: -E log p(x | z) + KL[q(z | x) || N(0, I)], summed over D and d (nats per image)."""
 
     name = "vae"

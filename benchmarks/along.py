@@ -19,9 +19,9 @@ from paramrel.checkpoint import load_weights
 from paramrel.data import dataset
 from paramrel.method import Method
 from paramrel.training import choose_device
-from suite.cells import Cell, find, run_dir
-from suite.config import load, resolve
-from suite.encode import batches, drawn
+from suite.graph.cells import Cell, find, run_dir
+from suite.graph.config import load, resolve
+from suite.measure.encode import batches, drawn
 
 AVERAGED = "ema.module."
 SCORES = ("dci", "dci_completeness", "dci_informativeness", "factor_vae")

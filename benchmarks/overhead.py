@@ -18,13 +18,13 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPORTS = {
-    "train": "torch, suite.cells",
-    "encode": "torch, suite.encode",
-    "evaluate": "suite.evaluate, sklearn.linear_model",
+    "train": "torch, suite.graph.cells",
+    "encode": "torch, suite.measure.encode",
+    "evaluate": "suite.measure.evaluate, sklearn.linear_model",
 }
 IMPORTS["control"] = IMPORTS["evaluate"]
-IMPORTS |= {"explore": "torch, suite.explorer", "report": "torch, suite.report"}
-IMPORTS |= {"tables": "torch, suite.tables", "figures": "torch, suite.figures", "data": "paramrel.data"}
+IMPORTS |= {"explore": "torch, suite.measure.frames", "report": "torch, suite.show.report"}
+IMPORTS |= {"tables": "torch, suite.show.tables", "figures": "torch, suite.show.figures", "data": "paramrel.data"}
 
 
 def seconds_to_start(modules: str) -> float:

@@ -11,9 +11,9 @@ import torch
 from paramrel.data import dataset
 from paramrel.method import method
 from paramrel.networks import budget, n_parameters
-from suite.cells import Cell, make_cell
-from suite.config import load, resolve
-from suite.tables import label
+from suite.graph.cells import Cell, make_cell
+from suite.graph.config import load, resolve
+from suite.show.tables import label
 
 PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
 ROWS = (

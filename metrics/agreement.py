@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from metrics._labels import check_discrete, columns
 from metrics._probe import fitted, linear_probe
 from paramrel.errors import UserError
 
 
-class Agreement(Metric):
+class Agreement(Metric[NoConfig]):
     """Share of images, generated from the prior with z of a source image, in which a probe sees its class.
 
     The probe is a logistic regression on real training images' pixels. It says whether a decoder uses z: one

@@ -51,7 +51,7 @@ def least_varying(z: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([z[part].var(1, ddof=1).argmin(1) for part in np.split(rows, range(CHUNK, len(rows), CHUNK))])
 
 
-class FactorVae(Metric):
+class FactorVae(Metric[FactorVaeConfig]):
     """FactorVAE score: accuracy of a majority vote from the latent that varies least to the factor that is fixed.
 
     Each vote: batch of codes whose images share one factor's value, drawn from the given rows with replacement; the

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.metrics import mutual_info_score
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from metrics._labels import by_appearance, check_discrete, columns, constant_note, varying
 from metrics._shared import shared
 from paramrel.errors import Unsupported
@@ -16,7 +16,7 @@ from paramrel.errors import Unsupported
 N_BINS = 20
 
 
-class OfInformation(Metric, ABC):
+class OfInformation(Metric[NoConfig], ABC):
     """A score of the matrix of mutual informations between latents and factors (columns of y)."""
 
     version = 1

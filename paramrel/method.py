@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -61,7 +61,11 @@ class NoConfig(Frozen):
     """Settings of a method that has none."""
 
 
-class Method(nn.Module, ABC):
+C = TypeVar("C", bound=Frozen)
+"""Type of a method's settings: its ``Config``."""
+
+
+class Method(nn.Module, ABC, Generic[C]):
     """A method. A new one is one new file in ``baselines/`` (or ``paramrel/methods/``): a subclass with a name.
 
     Images come in as ``DataSet.to_model`` gives them: float (N, C, H, W), {0, 1} if binary, else in [0, 1].
@@ -84,7 +88,7 @@ class Method(nn.Module, ABC):
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     """Rows of the benchmark: variant name to settings that differ from ``Config``'s defaults."""
 
-    def __init__(self, data: DataSet, net: Network, config: Frozen) -> None:
+    def __init__(self, data: DataSet, net: Network, config: C) -> None:
         super().__init__()
         self.data, self.net, self.config = data, net, config
         self.progress = 1.0
@@ -178,7 +182,7 @@ class Method(nn.Module, ABC):
         raise Unsupported("its decoder has no likelihood")
 
 
-class Untrained(Method, ABC):
+class Untrained(Method[C], ABC):
     """Base of sanity rows: no optimiser step."""
 
     trained = False

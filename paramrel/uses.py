@@ -35,7 +35,7 @@ def slerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
     return torch.where(sine > 1e-3, on_arc, lerp(a, b, weight))
 
 
-def show(method: Method, z: Tensor, subcode: Tensor | None, n_steps: int) -> Tensor:
+def rendered(method: Method, z: Tensor, subcode: Tensor | None, n_steps: int) -> Tensor:
     """Images of codes with their subcodes, or of codes alone where the method has no subcode."""
     return method.decode(z) if subcode is None else method.render(z, subcode, n_steps)
 
@@ -64,7 +64,7 @@ def conditional(
     subcode = subcodes(method, x, z, rng.at("invert"), n_steps)
     codes, subs = _repeat(z, n_draws), _repeat(subcode, n_draws)
     if fixed == "z":
-        subs = rng.normal("subcode", tuple(subs.shape))
+        subs = rng.normal("subcode", (len(x), n_draws, *method.subcode_shape))
     if fixed == "subcode":
         codes = method.draw_codes(len(x) * n_draws, rng.at("codes"), n_steps).reshape(codes.shape)
     return _show_all(method, codes, subs, n_steps)
@@ -81,7 +81,7 @@ def reconstruction(
     own = method.encode(x).mean
     if subcode is None:
         subcode = subcodes(method, x, own, rng, n_steps)
-    return show(method, own if z is None else z, subcode, n_steps)
+    return rendered(method, own if z is None else z, subcode, n_steps)
 
 
 def from_code(method: Method, x: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ def _show_all(method: Method, codes: Tensor, subs: Tensor | None, n_steps: int) 
     size = images_per_batch(method)
     parts = codes.flatten(0, 1).split(size)
     sub_parts = [None] * len(parts) if subs is None else subs.flatten(0, 1).split(size)
-    shown = torch.cat([show(method, z, sub, n_steps) for z, sub in zip(parts, sub_parts, strict=True)])
+    shown = torch.cat([rendered(method, z, sub, n_steps) for z, sub in zip(parts, sub_parts, strict=True)])
     return shown.unflatten(0, codes.shape[:2])
 
 

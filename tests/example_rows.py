@@ -3,8 +3,8 @@
 import pandas as pd
 
 from metrics import metrics
-from suite.rows import ROW_COLUMNS
-from suite.runs import RUN_COLUMNS
+from suite.measure.rows import ROW_COLUMNS
+from suite.measure.runs import RUN_COLUMNS
 
 BASES = (("pca", "default", 0.9), ("vae", "default", 0.95), ("paramrel_d", "self", 0.8))
 CHANCE = {"auroc": 0.5, "accuracy": 0.1, "agreement": 0.1}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from suite.results import NOT_REPEATABLE
+from suite.graph.results import NOT_REPEATABLE
 from tests.conftest import TINY_PRESET, run
 
 SLOW = '''

@@ -5,8 +5,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from benchmarks.along import averaged, measure
 from paramrel.checkpoint import save_state
-from suite.cells import make_cell
-from suite.config import parse, resolve
+from suite.graph.cells import make_cell
+from suite.graph.config import parse, resolve
 from tests.conftest import TINY_PRESET
 
 

@@ -15,9 +15,9 @@ from paramrel.latent_usage import swapped_losses
 from paramrel.method import LossTerms, Method, method, methods
 from paramrel.networks import budget, initialise, n_parameters
 from paramrel.rng import Rng
-from suite.cells import cells
-from suite.config import load, resolve
-from suite.uses import USES, Context, showcase
+from suite.graph.cells import cells
+from suite.graph.config import load, resolve
+from suite.measure.showcase import USES, Context, showcase
 from tests.conftest import ROOT, TINY_NETWORK
 from tests.toys import Repeated, train
 
@@ -398,7 +398,7 @@ PARAMS = load(ROOT / "params.yaml")
 @pytest.mark.parametrize("preset", sorted(set(PARAMS.presets) - {"table"}))  # a table has other networks
 def test_parameters_are_matched_within_ten_percent(preset, monkeypatch):
     """Per preset and data set: every trained method against ParamReL's encoder and U-Net."""
-    from suite import cells as cells_module
+    from suite.graph import cells as cells_module
 
     monkeypatch.setattr(cells_module, "_n_images", lambda name: 1000)  # sizes do not depend on the files
     chosen = resolve(PARAMS, preset)
@@ -436,7 +436,7 @@ def test_every_shape_can_be_matched(name, shape, monkeypatch):
 @pytest.mark.parametrize("preset", [name for name in PARAMS.presets if name.startswith("tokens")])
 def test_tokens_have_as_many_parameters_as_adagn(preset, monkeypatch):
     """Within twelve percent for one method and number of latents; with whole transformer blocks within a third."""
-    from suite import cells as cells_module
+    from suite.graph import cells as cells_module
 
     monkeypatch.setattr(cells_module, "_n_images", lambda name: 1000)
     chosen = resolve(PARAMS, preset).model_copy(update={"seeds": (0,)})

@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from paramrel.method import method
-from suite.cli import app
+from suite.commands.main import app
 from tests.conftest import ROOT, run
 
 

@@ -10,10 +10,10 @@ from paramrel import CODE_VERSION
 from paramrel.data import dataset
 from paramrel.errors import UserError
 from paramrel.method import method, methods
-from suite import cells as cells_module
-from suite.cells import cells, find, skipped
-from suite.config import load, parse, resolve, schema
-from suite.names import metrics_name
+from suite.graph import cells as cells_module
+from suite.graph.cells import cells, find, skipped
+from suite.graph.config import load, parse, resolve, schema
+from suite.graph.names import metrics_name
 from tests.conftest import ROOT, TINY_PRESET
 
 PARAMS = load(ROOT / "params.yaml")

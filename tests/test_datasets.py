@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from paramrel.data import Arrays, dataset, datasets
+from paramrel.data import Labelled, dataset, datasets
 from paramrel.data._base import SPLITS, DataSet, hashed_order, hashed_split
 from paramrel.errors import Unsupported, UserError
 from paramrel.rng import Rng
@@ -122,7 +122,7 @@ def test_colour_images_become_bin_centres(name, bins):
 
 def test_labels_that_do_not_match_are_an_error():
     with pytest.raises(UserError, match="3 images but 2 labels"):
-        Arrays(np.zeros((3, 1, 2, 2), np.uint8), np.zeros(2, np.int64))
+        Labelled(np.zeros((3, 1, 2, 2), np.uint8), np.zeros(2, np.int64))
 
 
 def test_fashion_mnist_at_32_is_what_pillow_makes_of_it(monkeypatch):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from paramrel.files import check_writable
-from suite import locks
-from suite.locks import enter_run, hold, holder, lock_path
+from suite.graph import locks
+from suite.graph.locks import enter_run, hold, holder, lock_path
 from tests.conftest import run
 from tests.graphs import (
     SLOW,
@@ -144,7 +144,7 @@ def test_only_a_dead_snakemakes_locks_are_removed(tmp_path):
     locks.mkdir(parents=True)
     (locks / "0.input.lock").write_text("a file\n")
     (tmp_path / "rival.py").write_text(
-        "import sys, time\nfrom pathlib import Path\nfrom suite.locks import enter_run\n"
+        "import sys, time\nfrom pathlib import Path\nfrom suite.graph.locks import enter_run\n"
         "enter_run(Path('state'), Path('nowhere'))\nprint('in', flush=True)\ntime.sleep(60)\n"
     )
     rival = start(tmp_path, "python", "rival.py", PYTHONPATH=str(Path(__file__).parent.parent))
@@ -155,7 +155,7 @@ def test_only_a_dead_snakemakes_locks_are_removed(tmp_path):
     # this process still shares the lock of its first call: another one would be needed to be alone
     assert not enter_run(tmp_path / "state", tmp_path / ".snakemake")
     (tmp_path / "alone.py").write_text(
-        "from pathlib import Path\nfrom suite.locks import enter_run\nprint(enter_run(Path('other'), Path('.snakemake')))\n"
+        "from pathlib import Path\nfrom suite.graph.locks import enter_run\nprint(enter_run(Path('other'), Path('.snakemake')))\n"
     )
     alone = start(tmp_path, "python", "alone.py", PYTHONPATH=str(Path(__file__).parent.parent))
     assert alone.wait(30) == 0 and "True" in (tmp_path / "out.log").read_text() and not list(locks.iterdir())

@@ -2,28 +2,26 @@
 
 import itertools
 import json
-import re
 import shutil
 from pathlib import Path
 
 import matplotlib.text
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from paramrel.method import methods
-from suite import architecture, strips, style
-from suite.captions import CAPTIONS
-from suite.cells import cells, make_cell, run_dir
-from suite.config import load, parse, resolve
-from suite.figures import FIGURES
-from suite.figures.distributions import beyond
-from suite.names import codes_name, metrics_name
-from suite.plan import Plan, write_stamp
-from suite.results import FIGURE_NAMES, USE_FIGURES
-from suite.strips import Block, Layout, Row, page, pixels, wrapped
-from suite.style import broken, looks, nothing, save
+from suite.graph.cells import cells, run_dir
+from suite.graph.config import load, parse, resolve
+from suite.graph.names import codes_name, metrics_name
+from suite.graph.plan import Plan, write_stamp
+from suite.graph.results import FIGURE_NAMES, USE_FIGURES
+from suite.show import strips, style
+from suite.show.captions import CAPTIONS
+from suite.show.figures import FIGURES
+from suite.show.figures.distributions import beyond
+from suite.show.strips import Block, PageSizes, Strip, page, pixels, wrapped
+from suite.show.style import broken, looks, nothing, save
 from tests.conftest import ROOT, TINY_PRESET
 
 SMALLEST, TALLEST, WIDEST = 6, 12.2, 7.3
@@ -267,12 +265,12 @@ def test_a_point_far_from_all_others_is_named_and_presses_none_of_them_together(
 def test_a_pixel_is_a_whole_square():
     image = np.zeros((2, 1, 8, 8), np.float32)
     image[0, 0, 3, 5] = 1
-    scale = Layout().scale(image)
+    scale = PageSizes().scale(image)
     strip = pixels(image, scale)
     assert strip.shape == (8 * scale + strips.GAP, 2 * (8 * scale + strips.GAP), 3)
     lit = np.argwhere((strip == 255).all(2)) - strips.GAP // 2
     assert lit.min(0).tolist() == [3 * scale, 5 * scale] and len(lit) == scale**2
-    figure = page([Block("a", "b", (Row("c", (image,)),))])
+    figure = page([Block("a", "b", (Strip("c", (image,)),))])
     figure.canvas.draw()
     drawn = np.asarray(figure.canvas.buffer_rgba())[..., :3]
     assert drawn.shape[1] == round(figure.get_figwidth() * strips.DPI)
@@ -285,7 +283,7 @@ def test_a_pixel_is_a_whole_square():
 @pytest.mark.parametrize("side", [8, 16, 28, 32, 64, 100])
 def test_rows_of_every_size_of_image_fit(side):
     images = np.zeros((11, 3, side, side), np.float32)
-    layout = Layout()
+    layout = PageSizes()
     assert pixels(images, layout.scale(images)).shape[1] <= layout.images or side == 100
     assert len(wrapped("", images)) == 1 or side == 100
     assert wrapped("a", images[:1])[0].label == "a"
@@ -294,14 +292,14 @@ def test_rows_of_every_size_of_image_fit(side):
 
 @pytest.mark.parametrize("n", [1, 10, 33, 34])
 def test_wrapped_rows_are_few_and_of_equal_length(n):
-    images, layout = np.zeros((n, 1, 28, 28), np.float32), Layout()
+    images, layout = np.zeros((n, 1, 28, 28), np.float32), PageSizes()
     lengths = [len(row.parts[0]) for row in wrapped("", images, layout)]
     assert sum(lengths) == n and len(lengths) == -(-n // layout.fits(images))
     assert max(lengths) - min(lengths) < len(lengths), "a last row of a single image"
 
 
 def test_what_is_too_high_goes_on_in_a_further_column():
-    row = Row("", (np.zeros((11, 1, 8, 8)),))
+    row = Strip("", (np.zeros((11, 1, 8, 8)),))
     for n in (1, 12, 60):
         figure = page([Block("digits" if i < n / 2 else "shapes", str(i), (row, row)) for i in range(n)])
         assert figure.get_figheight() <= TALLEST
@@ -322,65 +320,3 @@ def test_a_stamp_of_copies_names_the_copies(tmp_path, monkeypatch):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(drawn / path.rsplit("/", 1)[1], path)
     assert plan.false_stamps() == []
-
-
-# Drawings of the networks.
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    """What docs/architecture.md draws."""
-    paper = resolve(load(ROOT / "params.yaml"), "paper")
-    cell = make_cell(paper, "fashionmnist_binarized", "paramrel_d", "ahead", 0)
-    return architecture.networks(cell, "preset paper, fashionmnist_binarized"), cell
-
-
-def test_a_drawing_has_every_layer_of_the_network(drawn):
-    chosen, cell = drawn
-    with torch.device("meta"):
-        model = cell.build()
-    for found, network, entering in ((chosen.unet, model.decoder, ("u", "z")), (chosen.encoders["progressive"], model.encoder, ("u",))):  # fmt: skip
-        held = {layer.name for layer in found}
-        assert len(held) == len(found), "a layer was called twice"
-        outside = [name for name, part in network.named_modules() if not list(part.children()) and any(True for _ in part.parameters()) and not any(name == layer or name.startswith(f"{layer}.") for layer in held)]  # fmt: skip
-        assert all(name.startswith("condition.") or name == "norm" for name in outside), outside
-        blocks = [layer for layer in found if layer.kind == "ResBlock"]
-        assert blocks and all(layer.enters == entering for layer in blocks)
-        assert [layer.kind for layer in found].count("Attention") == 1, "attention in the bottleneck only"
-        assert all(not layer.enters for layer in found if layer.kind != "ResBlock")
-    assert not any(layer.enters for layer in chosen.encoders["vanilla"])
-    assert chosen.encoders["progressive"][-1].shape == (2 * cell.network.latent_dim,)
-    assert [layer.size for layer in chosen.unet if layer.name.startswith("middle")] == ["7x7"] * 3
-
-
-def test_z_enters_where_tokens_are_read():
-    tokens = {"paramrel_d": {"variants": {"tokens": {"network": {"conditioning": "tokens", "token_levels": [1]}}}}}
-    preset = resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | {"per_method": tokens}}}, "p"), "t")
-    unet = architecture.networks(make_cell(preset, "digits_binarized", "paramrel_d", "tokens", 0), "tokens").unet
-    reading = [layer for layer in unet if layer.kind == "ReadingBlock"]
-    assert reading and all(layer.enters == ("u", "z") for layer in reading)
-    assert {layer.enters for layer in unet if layer.kind == "ResBlock"} == {("u",)}, (
-        "the top level reads no tokens here"
-    )
-
-
-def test_a_head_is_drawn_at_full_size_above_the_way_down(tmp_path):
-    network = TINY_PRESET["network"] | {"unshuffle": 2, "head_channels": 3}
-    preset = resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | {"network": network}}}, "p"), "t")
-    chosen = architecture.networks(make_cell(preset, "digits_binarized", "paramrel_d", "ahead", 0), "head")
-    assert [layer.size for layer in chosen.unet if layer.name.startswith("head")] == ["8x8"] * 2
-    drawn_texts = {path.name: svg_texts(path) for path in architecture.draw(chosen, tmp_path)}["architecture_unet.svg"]
-    assert {"8x8", "4x4", "2x2"} <= set(drawn_texts)
-
-
-def test_the_drawings_in_the_docs_are_of_this_code(drawn, tmp_path):
-    for path in architecture.draw(drawn[0], tmp_path):
-        committed = ROOT / "docs/figures" / path.name
-        assert svg_texts(committed) == svg_texts(path), "paramrel architecture makes it anew: docs/architecture.md"
-        assert path.name in (ROOT / "docs/architecture.md").read_text()
-    again = architecture.draw(drawn[0], tmp_path / "again")
-    assert all(path.read_bytes() == (tmp_path / path.name).read_bytes() for path in again)
-
-
-def svg_texts(path: Path) -> list[str]:
-    return re.findall(r"<text [^>]*>([^<]*)</text>", path.read_text())

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from suite.cells import cells, run_dir
-from suite.config import parse, resolve
-from suite.figures.latents import (
+from suite.graph.cells import cells, run_dir
+from suite.graph.config import parse, resolve
+from suite.graph.names import codes_name, explorer_name, metrics_name
+from suite.show.figures.latents import (
     Panel,
     importance,
     importance_panels,
@@ -19,9 +20,8 @@ from suite.figures.latents import (
     places,
     reading_order,
 )
-from suite.figures.pictures import attention, attention_image
-from suite.names import codes_name, explorer_name, metrics_name
-from suite.style import plt
+from suite.show.figures.pictures import attention, attention_image
+from suite.show.style import plt
 from tests.conftest import TINY_PRESET
 
 FACTORS = ("floor", "wall", "shape")

@@ -7,8 +7,8 @@ from paramrel.data import dataset
 from paramrel.errors import UserError
 from paramrel.method import method, methods
 from paramrel.settings import Frozen, Network, Train
-from suite.cells import Cell, make_cell
-from suite.config import load, parse, resolve
+from suite.graph.cells import Cell, make_cell
+from suite.graph.config import load, parse, resolve
 from tests.conftest import ROOT, TINY_PRESET
 
 PARAMS = load(ROOT / "params.yaml")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite import kernels
-from suite.kernels import CORETYPE, first_core, fix_blas
+from suite.graph import kernels
+from suite.graph.kernels import CORETYPE, first_core, fix_blas
 
 CPUINFO = "processor\t: 0\nmodel name\t: a processor\nflags\t\t: fpu {} avx\nbugs\t\t: avx2 fma\n"
 fixed_here = platform.machine() == "x86_64" and {"avx2", "fma"} <= set(first_core().get("flags", "").split())

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from suite.tables import TABLES, write_table, write_tables
-from suite.tables.write import LONG, tex
+from suite.show.tables import TABLES, write_table, write_tables
+from suite.show.tables.write import LONG, tex
 from tests.conftest import ROOT
 from tests.example_rows import BASES, example, runs_of
 

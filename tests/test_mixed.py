@@ -20,19 +20,19 @@ from paramrel.networks import initialise
 from paramrel.rng import Rng
 from paramrel.sampling import ancestral, integrate
 from paramrel.settings import Network, Runtime
-from suite.cells import cells, find, skipped
-from suite.cli import train
-from suite.config import load, resolve
-from suite.contact_sheet import save_sheet
-from suite.encode import encode
-from suite.evaluate import evaluate_to, read_codes
-from suite.figures import FIGURES, save
-from suite.names import metric_names
-from suite.plan import Plan
-from suite.results import FIGURE_NAMES
-from suite.rows import collect
-from suite.tables import TABLES, plain, write_table
-from suite.tables.by_data_set import likelihood_table
+from suite.commands.main import train
+from suite.graph.cells import cells, find, skipped
+from suite.graph.config import load, resolve
+from suite.graph.names import metric_names
+from suite.graph.plan import Plan
+from suite.graph.results import FIGURE_NAMES
+from suite.measure.encode import encode
+from suite.measure.evaluate import evaluate_to, read_codes
+from suite.measure.rows import collect
+from suite.show.contact_sheet import save_sheet
+from suite.show.figures import FIGURES, save
+from suite.show.tables import TABLES, plain, write_table
+from suite.show.tables.by_data_set import likelihood_table
 from tests.conftest import ROOT, TINY_NETWORK, TINY_PRESET
 from tests.n_steps import revert
 

@@ -14,12 +14,12 @@ from paramrel.data._idx import idx_forms
 from paramrel.data.fashionmnist_binarized import FashionMnistBinarized
 from paramrel.settings import Runtime
 from paramrel.training import official_rate, train
-from suite.cells import cells, make_cell, method_names
-from suite.config import load, resolve
-from suite.encode import encode
-from suite.evaluate import read_codes
-from suite.rows import ROW_COLUMNS
-from suite.tables import table2
+from suite.graph.cells import cells, make_cell, method_names
+from suite.graph.config import load, resolve
+from suite.measure.encode import encode
+from suite.measure.evaluate import read_codes
+from suite.measure.rows import ROW_COLUMNS
+from suite.show.tables import table2
 from tests.conftest import ROOT, run
 
 OFFICIAL = resolve(load(ROOT / "params.yaml"), "infodiffusion_official")
@@ -73,7 +73,7 @@ def miniature():
 
 
 def test_it_trains_encodes_and_is_measured(fashion, miniature, tmp_path, monkeypatch):
-    from suite import cells as cells_module
+    from suite.graph import cells as cells_module
 
     cells_module._n_images.cache_clear()
     try:
@@ -111,7 +111,7 @@ def test_it_says_what_the_official_code_computes(fashion, miniature):
     """Mean squared error of images in [-1, 1], the sum of the KL, and a tenth of the flat MMD: no likelihood."""
     from paramrel.networks import initialise
     from paramrel.rng import Rng
-    from suite import cells as cells_module
+    from suite.graph import cells as cells_module
 
     cells_module._n_images.cache_clear()
     rng, totals = Rng((0,)), {}

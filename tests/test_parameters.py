@@ -1,8 +1,8 @@
 """The page on parameter counts says what the networks have."""
 
 from benchmarks.parameters import PARAMS, count, tables
-from suite.cells import make_cell
-from suite.config import load, resolve
+from suite.graph.cells import make_cell
+from suite.graph.config import load, resolve
 from tests.conftest import ROOT
 
 

@@ -14,19 +14,19 @@ import yaml
 
 from paramrel.errors import UserError
 from paramrel.files import write_text
-from suite.cells import cells
-from suite.cli import train
-from suite.config import load, resolve
-from suite.encode import encode
-from suite.evaluate import evaluate_to, read_codes
-from suite.figures import FIGURES, save
-from suite.names import metric_names, timing_name
-from suite.plan import Plan, write_stamp
-from suite.prune import remove, stale
-from suite.results import FIGURE_NAMES
-from suite.rows import collect
-from suite.status import jobs, remaining_seconds
-from suite.tables import table2, usage_table
+from suite.commands.main import train
+from suite.graph.cells import cells
+from suite.graph.config import load, resolve
+from suite.graph.names import metric_names, timing_name
+from suite.graph.plan import Plan, write_stamp
+from suite.graph.prune import remove, stale
+from suite.graph.results import FIGURE_NAMES
+from suite.graph.status import jobs, remaining_seconds
+from suite.measure.encode import encode
+from suite.measure.evaluate import evaluate_to, read_codes
+from suite.measure.rows import collect
+from suite.show.figures import FIGURES, save
+from suite.show.tables import table2, usage_table
 from tests.conftest import ROOT, TINY_PRESET
 
 
@@ -165,7 +165,7 @@ def test_a_cell_that_somebody_works_on_is_not_stale(here):
     gone = Path("runs/digits_binarized/vae-default/seed0-0123456789")
     write_text(gone / "run.json", "")
     stale_now = partial(stale, load(Path("params.yaml")), "params.yaml", Path("runs"), Path("state"))
-    worker = "import sys\nfrom pathlib import Path\nfrom suite.locks import hold\n" + (
+    worker = "import sys\nfrom pathlib import Path\nfrom suite.graph.locks import hold\n" + (
         f"with hold(Path('state'), Path('{gone}/run.json')):\n    print('in', flush=True)\n    sys.stdin.read()\n"
     )
     with subprocess.Popen(

@@ -188,7 +188,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_the_good_state(fake, root, monkey
 
 def test_the_command_line_says_it_in_one_line_when_no_more_can_be_written(root):
     """A limit on the size of files stands in for a full disk: both come as an error of ``write``."""
-    command = [sys.executable, "-m", "suite.cli", "data", "prepare", "shapes3d_rendered_16"]
+    command = [sys.executable, "-m", "suite.commands.main", "data", "prepare", "shapes3d_rendered_16"]
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))  # noqa: E731
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
     last = done.stderr.strip().splitlines()[-1]
@@ -531,7 +531,7 @@ def test_metadata_of_other_sheets_are_an_error(root, sheets):
 def cli(*arguments: str):
     from typer.testing import CliRunner
 
-    from suite.cli import app
+    from suite.commands.main import app
 
     return CliRunner().invoke(app, ["data", *arguments])
 

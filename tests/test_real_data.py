@@ -49,7 +49,7 @@ def test_the_jpeg_form_of_cifar10_shows_the_same_photographs():
 def test_celeba_sheets_have_the_official_partition_and_prepare_within_two_gigabytes(tmp_path):
     found("celeba_subset")
     code = (
-        "import resource, sys; from suite.cli import app\n"
+        "import resource, sys; from suite.commands.main import app\n"
         "try: app(['data', 'prepare', 'celeba_subset', '--card', 'card.json'])\n"
         "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )

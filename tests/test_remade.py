@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from suite.kernels import CORETYPE
-from suite.rows import read_rows
+from suite.graph.kernels import CORETYPE
+from suite.measure.rows import read_rows
 from tests.conftest import ROOT, run
 from tests.graphs import OFFLINE, contents, differences
 

@@ -17,17 +17,17 @@ from metrics import metrics
 from paramrel.data import dataset
 from paramrel.errors import UserError
 from paramrel.rng import Rng
-from suite.cells import cells, explored
-from suite.config import load, resolve
-from suite.explorer import frames
-from suite.names import explorer_name
-from suite.plan import Plan
-from suite.report import write_report
-from suite.report.headline import sentences
-from suite.report.pictures import QUALITIES, sprite
-from suite.results import FIGURE_NAMES
-from suite.rows import ROW_COLUMNS, read_rows, write_rows
-from suite.uses import N_STOPS, TIMES
+from suite.graph.cells import cells, explored
+from suite.graph.config import load, resolve
+from suite.graph.names import explorer_name
+from suite.graph.plan import Plan
+from suite.graph.results import FIGURE_NAMES
+from suite.measure.frames import frames
+from suite.measure.rows import ROW_COLUMNS, read_rows, write_rows
+from suite.measure.showcase import N_STOPS, TIMES
+from suite.show.report import write_report
+from suite.show.report.embedded import QUALITIES, sprite
+from suite.show.report.headline import sentences
 from tests.conftest import TINY_PRESET
 from tests.example_rows import example, row, table
 from tests.toys import build, images
@@ -325,9 +325,9 @@ def test_pictures_shrink_until_the_page_is_small_enough(folder, monkeypatch):
     for name in FIGURE_NAMES:
         Image.fromarray(noise).save(folder.results / f"figures/{name}.png")
     whole = len(folder.page())
-    monkeypatch.setattr("suite.report.page.MAX_BYTES", whole // 2)
+    monkeypatch.setattr("suite.show.report.page.MAX_BYTES", whole // 2)
     assert len(folder.page()) <= whole // 2
-    monkeypatch.setattr("suite.report.page.MAX_BYTES", 1000)
+    monkeypatch.setattr("suite.show.report.page.MAX_BYTES", 1000)
     with pytest.raises(UserError, match="split the preset"):
         folder.page()
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from suite.config import load, resolve
-from suite.rows import read_rows
-from suite.runs import read_runs
-from suite.tables import label, measured, show
+from suite.graph.config import load, resolve
+from suite.measure.rows import read_rows
+from suite.measure.runs import read_runs
+from suite.show.tables import label, measured, show
 from tests.conftest import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -9,8 +9,8 @@ from paramrel.rng import Rng
 from paramrel.sampling import integrate
 from paramrel.settings import Runtime
 from paramrel.training import train
-from suite.cells import find
-from suite.config import load, resolve
+from suite.graph.cells import find
+from suite.graph.config import load, resolve
 from tests.conftest import ROOT
 from tests.toys import BinnedDigits, build, images
 

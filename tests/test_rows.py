@@ -10,10 +10,10 @@ import pytest
 from metrics import metrics
 from paramrel.errors import UserError
 from paramrel.files import write_json, write_text
-from suite import provenance
-from suite.provenance import write_run
-from suite.rows import ROW_COLUMNS, Row, collect, read_rows, write_rows
-from suite.runs import read_runs, write_runs
+from suite.measure import provenance
+from suite.measure.provenance import write_run
+from suite.measure.rows import ROW_COLUMNS, Row, collect, read_rows, write_rows
+from suite.measure.runs import read_runs, write_runs
 from tests.example_rows import example, row, runs_of, table
 
 
@@ -137,9 +137,9 @@ def test_a_bad_run_is_named_and_not_written(tmp_path, column, value, said):
 @pytest.fixture
 def measured_cells(tmp_path, monkeypatch):
     """(preset, runs, the two runs' folders): a data set measured with two seeds."""
-    from suite.cells import cells
-    from suite.config import Preset
-    from suite.names import codes_name, control_name, metrics_name, timing_name
+    from suite.graph.cells import cells
+    from suite.graph.config import Preset
+    from suite.graph.names import codes_name, control_name, metrics_name, timing_name
 
     monkeypatch.chdir(tmp_path)
     preset = Preset(
@@ -169,7 +169,7 @@ def measured_cells(tmp_path, monkeypatch):
 
 def test_files_of_a_cell_that_are_not_of_each_other_are_refused(measured_cells):
     """New weights must not stand behind old numbers, nor new codes behind old metrics."""
-    from suite.names import codes_name
+    from suite.graph.names import codes_name
 
     preset, runs, (first, _) = measured_cells
     assert len(collect(preset, runs)[1]) == 2
@@ -224,8 +224,8 @@ def test_a_training_is_of_the_code_that_it_began_with(tmp_path, monkeypatch):
 
 def test_what_is_skipped_or_failed_has_rows_that_say_so(tmp_path):
     """A method that skips the data set always; a cell that is not there only in part, otherwise it is an error."""
-    from suite.config import Preset
-    from suite.names import metric_names
+    from suite.graph.config import Preset
+    from suite.graph.names import metric_names
 
     preset = Preset(datasets=("digits_binarized",), methods=("pca", "paramrel_c"), seeds=(0, 1))
     with pytest.raises(UserError, match="is not evaluated .* paramrel table --partial"):

@@ -13,7 +13,7 @@ from paramrel.data import dataset
 from paramrel.data._files import File, Form
 from paramrel.data.shapes3d import Shapes3d, label_classes
 from paramrel.errors import UserError
-from suite.encode import drawn
+from suite.measure.encode import drawn
 
 HUE_GRIDS = (np.arange(10) / 10, np.linspace(0, 1, 10))
 """The file holds the first; its page says the second."""

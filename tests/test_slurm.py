@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from paramrel.method import methods
-from suite.locks import holder, lock_path
+from suite.graph.locks import holder, lock_path
 from tests import slurm_cluster
 from tests.graphs import EVERY_METHOD, SLOW, contents, differences, snakemake, start, wait_for, write_preset
 

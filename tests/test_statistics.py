@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from suite.statistics import compare, holm, smallest_p, summarise
+from suite.show.statistics import compare, holm, smallest_p, summarise
 
 
 def test_intervals_cover_the_mean_as_often_as_they_say():

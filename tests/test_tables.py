@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from paramrel.method import method
-from suite.results import TABLE_NAMES
-from suite.rows import read_rows, write_rows
-from suite.runs import write_runs
-from suite.statistics import summarise
-from suite.tables import DASH, TABLES, label, make, plain, show, table2, usage_table, write_table, write_tables
-from suite.tables.published import PUBLISHED, published
+from suite.graph.results import TABLE_NAMES
+from suite.measure.rows import read_rows, write_rows
+from suite.measure.runs import write_runs
+from suite.show.statistics import summarise
+from suite.show.tables import DASH, TABLES, label, make, plain, show, table2, usage_table, write_table, write_tables
+from suite.show.tables.published import PUBLISHED, published
 from tests.conftest import ROOT, run
 from tests.example_rows import BASES, example, row, runs_of, table
 
@@ -345,7 +345,7 @@ def test_every_number_of_the_papers_tables_is_there():
 
 @pytest.mark.parametrize("preset", sorted(path.parent.name for path in ROOT.glob("results/*/rows.csv")))
 def test_committed_tables_are_what_their_rows_give(tmp_path, preset):
-    from suite.runs import read_runs
+    from suite.measure.runs import read_runs
 
     folder = ROOT / "results" / preset
     write_tables(read_rows(folder / "rows.csv"), read_runs(folder / "runs.csv"), preset, tmp_path)

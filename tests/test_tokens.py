@@ -190,7 +190,7 @@ class TestShares:
             assert torch.equal(shares, built.attention(x, RNG))
 
     def test_they_are_among_the_arrays_of_methods_that_have_them_and_of_no_others(self):
-        from suite.encode import _attention
+        from suite.measure.encode import _attention
 
         data = dataset("digits")
         arrays = {"x_test": images(data, 20).numpy()}

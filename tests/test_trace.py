@@ -10,13 +10,13 @@ import pytest
 from scipy import stats
 
 from paramrel.errors import UserError
-from suite.results import TABLE_NAMES
-from suite.rows import write_rows
-from suite.runs import write_runs
-from suite.tables import write_tables
-from suite.tables.cells import plain
-from suite.tables.published import PUBLISHED
-from suite.trace import explain, find_column, find_line, open_table, trace
+from suite.graph.results import TABLE_NAMES
+from suite.measure.rows import write_rows
+from suite.measure.runs import write_runs
+from suite.show.tables import write_tables
+from suite.show.tables.entries import plain
+from suite.show.tables.published import PUBLISHED
+from suite.show.trace import explain, find_column, find_line, open_table, trace
 from tests.conftest import ROOT
 from tests.example_rows import BASES, example, runs_of
 
@@ -57,7 +57,7 @@ def seeds_of(lines: list[list[str]], numbers: tuple[int, ...]) -> list[str]:
 
 
 def mean_and_interval(values: list[float], places: int) -> str:
-    """Independently of suite.statistics."""
+    """Independently of suite.show.statistics."""
     mean = f"{np.mean(values):.{places}f}"
     if len(values) == 1:
         return f"{mean} (1)"

@@ -9,7 +9,7 @@ from paramrel.data import dataset
 from paramrel.errors import Unsupported
 from paramrel.method import Method
 from paramrel.rng import Rng
-from suite.uses import N_DIMS, N_DRAWS, N_FRAMES, N_STOPS, TIMES, USES, Context, showcase
+from suite.measure.showcase import N_DIMS, N_DRAWS, N_FRAMES, N_STOPS, TIMES, USES, Context, showcase
 from tests.toys import BinnedDigits, build, images
 
 RNG = Rng((0, "uses"))
@@ -170,8 +170,8 @@ def context(method: Method, n: int = 8) -> Context:
 
 @pytest.fixture
 def few_paths(monkeypatch):
-    monkeypatch.setattr("suite.uses.N_PATHS", 40)
-    monkeypatch.setattr("suite.uses.N_PATH_STEPS", 6)
+    monkeypatch.setattr("suite.measure.showcase.N_PATHS", 40)
+    monkeypatch.setattr("suite.measure.showcase.N_PATH_STEPS", 6)
 
 
 @pytest.mark.usefixtures("few_paths")

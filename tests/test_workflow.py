@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from suite.commit import in_words
-from suite.results import FIGURE_NAMES
+from suite.graph.results import FIGURE_NAMES
+from suite.measure.commit import in_words
 from tests.conftest import run
 from tests.graphs import (
     BROKEN,

@@ -1,9 +1,9 @@
 """Data sets: one file each. ``datasets()`` lists them, ``dataset(name)`` gets one."""
 
-from paramrel.data._base import Arrays, Column, DataSet, Split
+from paramrel.data._base import Column, DataSet, Labelled, Split
 from paramrel.registry import lookup, members
 
-__all__ = ["Arrays", "Column", "DataSet", "Split", "dataset", "datasets"]
+__all__ = ["Column", "DataSet", "Labelled", "Split", "dataset", "datasets"]
 
 
 def datasets() -> dict[str, type[DataSet]]:

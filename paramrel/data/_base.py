@@ -20,7 +20,7 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
-class Arrays:
+class Labelled:
     """One split: images uint8 (N, C, H, W) with values 0..``DataSet.levels``, labels int64 (N,) or (N, k).
 
     Images may be memory-mapped; nobody writes into them.
@@ -45,6 +45,10 @@ class Column:
     """K >= 2, or None for a continuous column."""
 
 
+Kind = Literal["discrete", "discretised", "continuous", "mixed"]
+Binarise = Literal["no", "stored", "dynamic", "threshold"]
+
+
 class DataSet(ABC):
     """A data set. A new one is one new file here: a subclass with a name, a declaration and ``load``."""
 
@@ -58,14 +62,14 @@ class DataSet(ABC):
     """(C, H, W)."""
     levels: ClassVar[int]
     """Largest stored value: 255 for 8-bit images, 16 for scikit-learn's digits, 1 for binary ones."""
-    binarise: ClassVar[Literal["no", "stored", "dynamic", "threshold"]] = "no"
+    binarise: ClassVar[Binarise] = "no"
     """no: grey values. stored: the arrays hold 0 and 1. dynamic: a Bernoulli draw of value/levels, anew whenever an
     image is shown in training and once, by a fixed seed, for evaluation (Burda et al.'s dynamic MNIST, spec of the
     paper). threshold: 1 where value/levels is above one half."""
     bins: ClassVar[int]
     """K, the number of values a pixel takes for methods. Every image set is quantised, so every likelihood here is a
     probability of a bin, never a density, and bits/dim of different methods can be compared."""
-    kind: ClassVar[Literal["discrete", "discretised", "continuous", "mixed"]]
+    kind: ClassVar[Kind]
     """Type of flow the data set is meant for. discrete: classes 0..K-1. discretised: K = 2^k bins of [0, 1] with
     centres (2k + 1)/(2K). continuous: grey values k/(K - 1), which flows take as real numbers. mixed: a table, each
     channel a column of its own type (``columns``)."""
@@ -85,7 +89,7 @@ class DataSet(ABC):
     """Images whose codes the probes (AUROC, accuracy) see. "all" needs a written reason beside it."""
 
     @abstractmethod
-    def load(self, split: Split) -> Arrays:
+    def load(self, split: Split) -> Labelled:
         """The arrays of one split. Raises ``UserError`` where files are missing or damaged."""
 
     def check_available(self) -> None:
@@ -209,7 +213,7 @@ class DataSet(ABC):
             arrays = self.load(split)
             for array in (arrays.images, arrays.labels):
                 digest.update(f"{array.dtype}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array))
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 

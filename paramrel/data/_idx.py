@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from paramrel.data._base import SPLITS
+from paramrel.data._base import SPLITS, Binarise, Kind
 from paramrel.data._files import File, Form
-from paramrel.data._prepared import Part, Prepared
+from paramrel.data._prepared import Chunk, Prepared
 from paramrel.errors import UserError
 
 
@@ -21,11 +21,11 @@ class IdxDataSet(Prepared):
     shape = (1, 28, 28)
     levels = 255
     bins = 2
-    kind = "discrete"
-    binarise = "dynamic"
+    kind: ClassVar[Kind] = "discrete"
+    binarise: ClassVar[Binarise] = "dynamic"
     counts: ClassVar[dict] = {"train": 60_000, "test": 10_000}
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         arrays = [read_idx(self.name, root / file.path) for file in form.files]
         for split, images, labels in zip(SPLITS, arrays[::2], arrays[1::2], strict=True):
             if labels.shape != images.shape[:1]:

@@ -20,12 +20,12 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from paramrel.data._base import SPLITS, Arrays, DataSet, Split, data_root
+from paramrel.data._base import SPLITS, DataSet, Labelled, Split, data_root
 from paramrel.data._files import BLOCK, Form, check_space, download, verify
 from paramrel.errors import UserError
 from paramrel.files import write_json
 
-Part = tuple[Split, np.ndarray, np.ndarray]
+Chunk = tuple[Split, np.ndarray, np.ndarray]
 """Some images of a split, uint8 (n, C, H, W), with their labels (n,) or (n, k), in the order of the split."""
 
 HINT = "paramrel data prepare"
@@ -43,18 +43,18 @@ class Prepared(DataSet):
     """Where the files are to be had."""
 
     @abstractmethod
-    def read(self, form: Form, root: Path) -> Iterable[Part]:
+    def read(self, form: Form, root: Path) -> Iterable[Chunk]:
         """The images in parts that fit into memory, from files whose checksums were verified."""
 
     def details(self) -> dict[str, Any]:
         """What else the card should say: crop, seed, order."""
         return {}
 
-    def load(self, split: Split) -> Arrays:
+    def load(self, split: Split) -> Labelled:
         self.prepare()
         images = np.load(self.folder / f"{split}-images.npy", mmap_mode="c")  # "c": private, never written back
         labels = np.load(self.folder / f"{split}-labels.npy").astype(np.int64)
-        return Arrays(images, labels)
+        return Labelled(images, labels)
 
     def size(self, split: Split) -> int:
         return self.counts[split]
@@ -181,7 +181,7 @@ class Prepared(DataSet):
         write_json(partial / "card.json", card)
         return card
 
-    def _write(self, parts: Iterable[Part], counts: dict[Split, int], partial: Path) -> None:
+    def _write(self, parts: Iterable[Chunk], counts: dict[Split, int], partial: Path) -> None:
         """Images go to disk part by part; labels are small."""
         files = {split: (partial / f"{split}-images.npy").open("wb") for split in SPLITS}
         labels: dict[Split, list[np.ndarray]] = {split: [] for split in SPLITS}
@@ -193,11 +193,11 @@ class Prepared(DataSet):
                 np.lib.format.write_array_header_1_0(file, header)
             with tqdm(total=sum(counts.values()), desc=self.name, unit=" images", mininterval=0.2 if terminal else 30, ascii=not terminal) as bar:  # fmt: skip
                 for split, images, part_labels in parts:
-                    Arrays(images, part_labels)  # checks type and number
+                    Labelled(images, part_labels)  # checks type and number
                     if images.shape[1:] != self.shape or images.max(initial=0) > self.levels:
                         raise UserError(f"{self.name}: images are {images.shape[1:]}, not {self.shape} of 0..{self.levels}: the files are not this data set's")  # fmt: skip
                     self._check_labels(part_labels, n_labels)
-                    files[split].write(np.ascontiguousarray(images))
+                    files[split].write(np.ascontiguousarray(images).data)
                     labels[split].append(part_labels.astype(np.uint8))
                     bar.update(len(images))
         finally:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from paramrel.data._base import Arrays, Column, DataSet, Split, hashed_split
+from paramrel.data._base import Column, DataSet, Labelled, Split, hashed_split
 
 MEASURES = (
     "radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry",
@@ -46,10 +46,10 @@ class BreastCancerMixed(DataSet):
     # folds are held out; likelihood and latent usage use the held-out rows only.
     test_fraction: ClassVar[float] = 0.2
 
-    def load(self, split: Split) -> Arrays:
+    def load(self, split: Split) -> Labelled:
         stored, labels, test = _table(self.columns, self.levels, self.test_fraction)
         mine = test == (split == "test")
-        return Arrays(stored[mine][:, :, None, None], labels[mine])
+        return Labelled(stored[mine][:, :, None, None], labels[mine])
 
 
 @cache

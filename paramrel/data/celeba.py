@@ -14,7 +14,7 @@ from PIL import Image
 from paramrel.data._base import SPLITS, Split, data_root
 from paramrel.data._files import File, Form
 from paramrel.data._jpeg import channels_first, decode
-from paramrel.data._prepared import Part, Prepared
+from paramrel.data._prepared import Chunk, Prepared
 from paramrel.errors import UserError
 
 CHUNK = 1024
@@ -72,7 +72,7 @@ class CelebA(Prepared):
     counts: ClassVar[dict] = {"train": 162_770, "test": 19_962}
     crop: ClassVar[tuple[int, int, int, int]] = (15, 35, 163, 183)
     """Left, top, right, bottom in the aligned 178x218 image."""
-    forms = (
+    forms: ClassVar[tuple[Form, ...]] = (
         Form(IN_ZIP, (ARCHIVE, ATTRIBUTE_LIST, PARTITION_LIST)),
         Form(IN_FOLDER, (File(f"{FOLDER}/000001.jpg"), ATTRIBUTE_LIST, PARTITION_LIST)),
     )
@@ -93,7 +93,7 @@ class CelebA(Prepared):
             return ""
         return ". Sheets of a part of it are there: fewer images, compressed, so name celeba_subset instead"
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         table = self.table(form, root)
         if form.name == IN_ZIP:
             with open_zip(self.name, root / form.files[0].path) as archive:
@@ -122,7 +122,7 @@ class CelebA(Prepared):
             files = {path.name for path in (root / FOLDER).glob("*.jpg")}
         return table, np.isin(table.names, sorted(files))
 
-    def _images(self, table: Table, open_image: Callable[[str], Image.Image]) -> Iterator[Part]:
+    def _images(self, table: Table, open_image: Callable[[str], Image.Image]) -> Iterator[Chunk]:
         for split in SPLITS:
             rows = table.rows(split)
             for part in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
@@ -161,7 +161,7 @@ class CelebASubset(CelebA):
 
     name = "celeba_subset"
     title = "CelebA (subset, 64x64)"
-    forms = (
+    forms: ClassVar[tuple[Form, ...]] = (
         Form(IN_SHEETS, (File(META), File(f"{SHEETS}/sheet_00.jpg"))),
         Form(IN_ZIP, (File(ARCHIVE.path), ATTRIBUTE_LIST, PARTITION_LIST)),
         Form(IN_FOLDER, (ATTRIBUTE_LIST, PARTITION_LIST)),
@@ -202,7 +202,7 @@ class CelebASubset(CelebA):
             raise UserError(f"{self.name}: no image of CelebA in the {form.name} below {root / 'celeba'}: another archive? get them from {self.by_hand}")  # fmt: skip
         return Table(official.names[rows], official.attributes[rows], official.partition[rows])
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         if form.name != IN_SHEETS:
             yield from super().read(form, root)
             return

@@ -13,7 +13,7 @@ import numpy as np
 from paramrel.data._base import SPLITS
 from paramrel.data._files import File, Form
 from paramrel.data._jpeg import channels_first, decode
-from paramrel.data._prepared import Part, Prepared
+from paramrel.data._prepared import Chunk, Prepared
 from paramrel.errors import UserError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -43,25 +43,28 @@ class Cifar10(Prepared):
     bins = 16
     kind = "discretised"
     class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    forms = (Form(f"{FOLDER}/", BATCHES), Form("official archive", (ARCHIVE,)))
+    forms: ClassVar[tuple[Form, ...]] = (Form(f"{FOLDER}/", BATCHES), Form("official archive", (ARCHIVE,)))
     counts: ClassVar[dict] = {"train": 50_000, "test": 10_000}
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         if form.files[0].path.endswith(".tar.gz"):
             yield from self._from_archive(root / form.files[0].path)
             return
         for file in form.files:
             yield self._batch(file.path, (root / file.path).read_bytes())
 
-    def _from_archive(self, path: Path) -> Iterator[Part]:
+    def _from_archive(self, path: Path) -> Iterator[Chunk]:
         try:
             with tarfile.open(path) as archive:
                 for file in BATCHES:
-                    yield self._batch(f"{path}:{file.path}", archive.extractfile(file.path).read())
+                    member = archive.extractfile(file.path)
+                    if member is None:
+                        raise KeyError(f"{file.path} is no file")
+                    yield self._batch(f"{path}:{file.path}", member.read())
         except (tarfile.TarError, KeyError, EOFError, OSError) as error:
             raise UserError(f"{self.name}: {path} is no archive of CIFAR-10 ({error}): get it from {URL}") from error
 
-    def _batch(self, path: str, raw: bytes) -> Part:
+    def _batch(self, path: str, raw: bytes) -> Chunk:
         batch = read_batch(raw, path)
         images, labels = batch["data"].reshape(-1, *self.shape), np.array(batch["labels"])
         if len(images) != len(labels):
@@ -76,7 +79,7 @@ class Cifar10(Prepared):
 class Cifar10Npz(Cifar10):
     """Parts of CIFAR-10 in one .npz file with ``labels`` and ``is_test`` (N,)."""
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         path = root / form.files[0].path
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -150,7 +153,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {
-            ("_reconstruct", "multiarray"): np._core.multiarray._reconstruct,
+            ("_reconstruct", "multiarray"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]  # numpy's types leave out what its pickles name
             ("ndarray", "numpy"): np.ndarray,
             ("dtype", "numpy"): np.dtype,
             ("encode", "_codecs"): lambda text, encoding: text.encode("latin1"),

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.datasets import load_digits
 
-from paramrel.data._base import Arrays, DataSet, Split, hashed_split
+from paramrel.data._base import DataSet, Kind, Labelled, Split, hashed_split
 
 
 class Digits(DataSet):
@@ -18,7 +18,7 @@ class Digits(DataSet):
     shape = (1, 8, 8)
     levels = 16
     bins = 17
-    kind = "continuous"
+    kind: ClassVar[Kind] = "continuous"
     class_names = tuple("0123456789")
     probe_on = "all"
     # Why all: scikit-learn ships 1,797 images without an official split. A probe on a fifth of them (360) costs
@@ -26,11 +26,11 @@ class Digits(DataSet):
     # label and the probe's folds are held out; likelihood and latent usage use the held-out images only.
     test_fraction: ClassVar[float] = 0.2
 
-    def load(self, split: Split) -> Arrays:
+    def load(self, split: Split) -> Labelled:
         bunch = load_digits()
         mine = hashed_split("digits", len(bunch.target), self.test_fraction) == (split == "test")
         images = bunch.images[mine].astype(np.uint8)[:, None]
-        return Arrays(self.stored(images), bunch.target[mine].astype(np.int64))
+        return Labelled(self.stored(images), bunch.target[mine].astype(np.int64))
 
     def stored(self, images: np.ndarray) -> np.ndarray:
         """Grey values 0..16 to what is stored."""

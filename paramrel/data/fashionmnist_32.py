@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from paramrel.data._files import Form
-from paramrel.data._prepared import Part
+from paramrel.data._prepared import Chunk
 from paramrel.data.fashionmnist_binarized import FashionMnistBinarized
 
 
@@ -25,7 +25,7 @@ class FashionMnist32(FashionMnistBinarized):
     kind = "discretised"
     binarise = "no"
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         for split, small, labels in super().read(form, root):
             parts = torch.from_numpy(small).split(10_000)
             large = [F.interpolate(part, size=self.shape[1:], mode="bilinear", antialias=True) for part in parts]

@@ -9,7 +9,7 @@ import numpy as np
 
 from paramrel.data._base import hashed_order
 from paramrel.data._files import File, Form
-from paramrel.data._prepared import Part, Prepared
+from paramrel.data._prepared import Chunk, Prepared
 from paramrel.data._render import FACTOR_SIZES, HUES, ORIENTATIONS, SCALES, SHAPES
 from paramrel.errors import UserError
 
@@ -88,7 +88,7 @@ class Shapes3d(SixFactors):
         Form("the same in a folder", (File("3dshapes/3dshapes.h5", DIGEST),)),
     )
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         path = root / form.files[0].path
         is_test = np.zeros(int(np.prod(self.sizes)), bool)
         is_test[self.scenes()["test"]] = True
@@ -101,8 +101,9 @@ class Shapes3d(SixFactors):
                 for start in range(0, len(is_test), CHUNK):
                     rows = slice(start, min(start + CHUNK, len(is_test)))
                     part = images[rows].transpose(0, 3, 1, 2)
-                    for split, mine in (("train", ~is_test[rows]), ("test", is_test[rows])):
-                        yield split, part[mine], labels[rows][mine]
+                    mine = is_test[rows]
+                    yield "train", part[~mine], labels[rows][~mine]
+                    yield "test", part[mine], labels[rows][mine]
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"{self.name}: {path} is damaged or not 3dshapes.h5 ({error}): get it from {URL}"

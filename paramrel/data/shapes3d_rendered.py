@@ -8,7 +8,7 @@ import numpy as np
 
 from paramrel.data._base import SPLITS
 from paramrel.data._files import Form
-from paramrel.data._prepared import Part
+from paramrel.data._prepared import Chunk
 from paramrel.data._render import factors_of, render, render_chunks
 from paramrel.data.shapes3d import SixFactors
 
@@ -23,7 +23,7 @@ class Shapes3dRendered(SixFactors):
     shape = (3, 64, 64)
     counts: ClassVar[dict] = {"train": 432_000, "test": 48_000}
 
-    def read(self, form: Form, root: Path) -> Iterator[Part]:
+    def read(self, form: Form, root: Path) -> Iterator[Chunk]:
         scenes = self.scenes()
         for split in SPLITS:
             for positions, images in render_chunks(scenes[split], self.shape[1]):

@@ -7,10 +7,10 @@ import sys
 from snakemake.utils import validate
 
 from paramrel.errors import UserError
-from suite.captions import CAPTIONS
-from suite.locks import enter_run
-from suite.plan import Plan
-from suite.results import FIGURE_NAMES
+from suite.show.captions import CAPTIONS
+from suite.graph.locks import enter_run
+from suite.graph.plan import Plan
+from suite.graph.results import FIGURE_NAMES
 
 IS_MAIN = workflow.is_main_process
 

@@ -1,0 +1,1 @@
+"""The command line: every command does one thing that a rule of the workflow calls by ``shell:``."""

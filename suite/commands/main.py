@@ -1,0 +1,363 @@
+"""The command line: each command does one thing that a rule of the workflow calls by ``shell:``."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from suite.commands.data import app as data_commands
+from suite.commands.oneline import one_line_errors
+from suite.commands.options import (
+    Config,
+    DataName,
+    DryRun,
+    MethodName,
+    PresetName,
+    Results,
+    Runs,
+    Seed,
+    Stamp,
+    State,
+    Variant,
+    find_cell,
+    find_preset,
+)
+from suite.commands.uses import use_commands
+
+# Heavy modules (torch, the methods) are imported inside the commands, so that `paramrel evaluate` on anybody's codes
+# and `--help` start at once.
+
+app = typer.Typer(
+    help="Train, measure and trace semantic latent generative models.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+app.add_typer(data_commands, name="data")
+
+for use, command in use_commands().items():
+    app.command(use)(command)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, sort_keys=True))
+
+
+@app.command()
+@one_line_errors
+def train(
+    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train one cell, or go on where a killed training stopped."""
+    chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
+    if dry_run:
+        _print_json({"path": str(runs / cell.path), "resolved": cell.resolved, "runtime": chosen.runtime.model_dump()})
+        return
+    from paramrel.data import dataset as data_set
+    from paramrel.files import check_writable
+    from paramrel.training import train as train_method
+    from suite.graph.locks import hold, take_gpu
+    from suite.measure.provenance import begin, trained_by, write_run
+
+    run = runs / cell.path
+    with hold(state, run / "run.json") as waited:
+        if waited and all((run / name).exists() for name in ("model.safetensors", "run.json", "metrics.jsonl")):
+            print(f"trained {cell} meanwhile, in another process: {run}")
+            return
+        data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now
+        for folder in (run, state / cell.path):
+            check_writable(folder)
+        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        begin(state / cell.path)
+        seconds = train_method(
+            cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path
+        )  # fmt: skip
+        write_run(run, cell, chosen.runtime, data_sha256, seconds, trained_by(state / cell.path))
+        shutil.rmtree(state / cell.path, ignore_errors=True)
+    print(f"trained {cell} in {seconds:.0f} s: {run}")
+
+
+@app.command()
+@one_line_errors
+def encode(
+    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Write a trained cell's codes, reconstructions, generated images and losses as one .npz file."""
+    from suite.graph.names import codes_name
+
+    chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
+    run = runs / cell.path
+    if dry_run:
+        _print_json({"path": str(run / codes_name(chosen.evaluate)), "evaluate": chosen.evaluate.model_dump()})
+        return
+    from suite.graph.locks import hold, take_gpu
+    from suite.measure.encode import encode as encode_cell
+
+    with hold(state, run / codes_name(chosen.evaluate)):
+        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        print(encode_cell(cell, chosen.evaluate, chosen.runtime, run))
+
+
+@app.command()
+@one_line_errors
+def explore(
+    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+) -> None:  # fmt: skip
+    """Render the frames of the report's explorer from a cell's weights and codes."""
+    from suite.graph.locks import hold, take_gpu
+    from suite.graph.names import explorer_name
+    from suite.measure.frames import explore as explore_cell
+
+    chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
+    run = runs / cell.path
+    with hold(state, run / explorer_name(chosen.evaluate)):
+        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        print(explore_cell(cell, chosen.evaluate, chosen.runtime, run))
+
+
+@app.command()
+@one_line_errors
+def evaluate(
+    codes: Annotated[Path, typer.Argument(help=".npz file with z (N, d) and y (N,) or (N, k) or attributes (N, A).")],
+    out: Annotated[Path, typer.Option("--out", help="JSON file of the rows.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric", help="Metric, repeatable; all that apply if none, but for those that are measured only by name."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Decides folds and draws.")] = 0,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="Option of a metric, repeatable: dci.n_trees=40.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=-1, help="Processes; -1: one per core. No number changes.")] = 1,
+    shuffle_labels: Annotated[
+        bool, typer.Option("--shuffle-labels", help="The control: metrics that read labels, on shuffled ones.")
+    ] = False,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="Folder of locks, for `paramrel status`, and of fitted pixel probes.")
+    ] = None,
+) -> None:
+    """Measure codes, anybody's: no model is needed. `paramrel list metrics` shows them."""
+    from contextlib import nullcontext
+
+    from suite.graph.locks import hold
+    from suite.measure.evaluate import evaluate_to, parse_options
+
+    names, given = tuple(metric or ()), parse_options(option or ())
+    kept = state / "evaluate" if state else None
+    with hold(state, out) if state else nullcontext():
+        result = evaluate_to(codes, names, seed, out, given=given, jobs=jobs or 1, shuffled=shuffle_labels, kept=kept)
+    rows = result["rows"]
+    shown = [row for row in rows if metric or row["value"] is not None]
+    for row in shown:
+        value = "–" if row["value"] is None else f"{row['value']:.4f}"
+        note = f"  ({row['note']})" if row["note"] else ""
+        print(f"{row['metric']:24} {value}{note}")
+    if len(shown) < len(rows):
+        print(f"{len(rows) - len(shown)} more have no value on this file; {out} says why")
+
+
+@app.command()
+@one_line_errors
+def figures(
+    preset: PresetName = None, only: Annotated[list[str] | None, typer.Option("--only", help="Figure, repeatable.")] = None,
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    results: Results = Path("results"),
+    drawn: Annotated[
+        Path | None,
+        typer.Option("--drawn", help="Draw into this folder instead, each with the stamp of its copy in the results."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Draw the figures of a preset from its cells' arrays."""
+    from paramrel.errors import unknown
+    from suite.graph.locks import hold
+    from suite.graph.plan import write_stamp
+    from suite.show.figures import FIGURES, save
+
+    name, chosen = find_preset(config, preset)
+    for figure in only or FIGURES:
+        if figure not in FIGURES:
+            raise unknown("figure", figure, FIGURES)
+    folder = results / name / "figures"
+    with hold(state, drawn or folder):
+        for figure in only or FIGURES:
+            save(FIGURES[figure].make(chosen, runs), (drawn or folder) / figure)
+            if drawn:
+                write_stamp(
+                    drawn / f"{figure}.json", [f"{folder / figure}.{suffix}" for suffix in ("png", "pdf")], drawn
+                )
+            print(f"{(drawn or folder) / figure}.png")
+
+
+@app.command()
+@one_line_errors
+def table(
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    results: Results = Path("results"), stamp: Stamp = None,
+    partial: Annotated[bool, typer.Option("--partial", help="What is not evaluated gets a dash with the reason, not an error.")] = False,
+    from_rows: Annotated[bool, typer.Option("--from-rows", help="Make the tables from the rows.csv and runs.csv that are there; needs no runs.")] = False,
+) -> None:  # fmt: skip
+    """Collect the rows of a preset and write its tables; print the paper's two and whether latents are used."""
+    from suite.graph.cells import skipped
+    from suite.graph.locks import hold
+    from suite.graph.plan import table_files, write_stamp
+    from suite.measure.rows import collect, read_rows, write_rows
+    from suite.measure.runs import read_runs, write_runs
+    from suite.show.summary import write_summary
+    from suite.show.tables import write_tables
+
+    name, chosen = find_preset(config, preset)
+    folder = results / name
+    with hold(state, folder / "rows.csv"):
+        if not from_rows:
+            rows, provenance = collect(chosen, runs, partial)
+            write_rows(rows, folder / "rows.csv")
+            write_runs(provenance, folder / "runs.csv")
+        written = read_rows(folder / "rows.csv")
+        write_tables(written, read_runs(folder / "runs.csv") if (folder / "runs.csv").exists() else None, name, folder)
+        if not from_rows:
+            write_summary(chosen, written, runs, folder)
+        if stamp:
+            write_stamp(stamp, table_files(f"{folder}"))
+    for shown in ("table2", "table3", "latent_usage"):
+        print((folder / f"{shown}.md").read_text())
+    for data, method, reason in skipped(chosen):
+        print(f"{method} was not run on {data}: {reason}")
+
+
+@app.command()
+@one_line_errors
+def report(
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    results: Results = Path("results"), stamp: Stamp = None,
+    drawn: Annotated[Path | None, typer.Option("--drawn", help="Folder of the figures; those in the results if none.")] = None,
+) -> None:  # fmt: skip
+    """Write one page of all results: tables, figures, what failed, where every number comes from."""
+    from suite.graph.locks import hold
+    from suite.graph.plan import write_stamp
+    from suite.show.report import write_report
+
+    name, chosen = find_preset(config, preset)
+    page = results / name / "report.html"
+    with hold(state, page):
+        size = write_report(chosen, name, config, runs, state, page, drawn)
+        if stamp:
+            write_stamp(stamp, [str(page)])
+    print(f"{page}: {size / 1e6:.1f} MB")
+
+
+@app.command(name="list")
+@one_line_errors
+def list_members(what: Annotated[str, typer.Argument(help="methods, datasets or metrics")]) -> None:
+    """List what is registered."""
+    from paramrel.errors import unknown
+
+    if what == "methods":
+        from paramrel.method import methods
+
+        for name, cls in methods().items():
+            print(f"{name:24} {cls.title}: variants {', '.join(cls.variants)}; {cls.source}")
+    elif what == "datasets":
+        from paramrel.data import datasets
+
+        for name, cls in datasets().items():
+            print(f"{name:24} {cls.title}: {'x'.join(map(str, cls.shape))}, {cls().label_text}; {cls.source}; {cls.licence}")  # fmt: skip
+    elif what == "metrics":
+        from metrics import metrics
+
+        for name, cls in metrics().items():
+            needs = ", ".join(dict.fromkeys((*cls.needs, " or ".join(cls.labels)) if cls.labels else cls.needs))
+            known = ", ".join(f"{cls.family or name}.{key}={field.default}" for key, field in cls.Config.model_fields.items())  # fmt: skip
+            print(
+                f"{name:24} v{cls.version} {cls.title}: {cls.direction}, {list(cls.range)} {cls.unit}, needs {needs}"
+                + (f"; options {known}" if known else "") + ("" if cls.by_default else "; only by name")
+            )  # fmt: skip
+    else:
+        raise unknown("list", what, ("methods", "datasets", "metrics"))
+
+
+@app.command()
+@one_line_errors
+def status(
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    failed: Annotated[bool, typer.Option("--failed", help="Only what failed, with logs.")] = False,
+    json_too: Annotated[bool, typer.Option("--json", help="Every job, for other programs.")] = False,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, help="Jobs at a time, for the expected time.")] = os.cpu_count() or 1,
+    snakemake_log: Annotated[Path | None, typer.Option("--snakemake-log", help="Also what this log calls failed.")] = None,
+) -> None:  # fmt: skip
+    """Print what is done, running, failed and missing of a preset; also while Snakemake runs."""
+    from suite.graph.plan import Plan
+    from suite.graph.status import as_json, as_text, jobs, other_failures
+
+    overlay = {"params": str(config)} | ({"preset": preset} if preset else {})
+    plan = Plan.read(overlay, runs=str(runs), state=str(state))
+    if json_too:
+        _print_json(as_json(plan, jobs(plan)))
+        return
+    print(as_text(plan, at_once, failed))
+    others = other_failures(snakemake_log) if snakemake_log else []
+    if others:
+        print("\n".join(["Also failed:", *others]))
+
+
+@app.command()
+@one_line_errors
+def trace(
+    table: Annotated[str, typer.Argument(help="A table: results/quick/table2.csv, or table2.")],
+    row: Annotated[
+        str, typer.Argument(help="Row label, e.g. 'ParamReL_d (ahead)', or 'DATA SET / METHOD' where several have it.")
+    ],
+    column: Annotated[str, typer.Argument(help="Column heading, or enough of it.")],
+    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
+    results: Results = Path("results"),
+) -> None:  # fmt: skip
+    """Print where a number of a table comes from: rows, files, configuration, code, data, machine."""
+    from suite.show.trace import trace as trace_cell
+
+    path = Path(table)
+    if path.suffix == "":
+        path = results / find_preset(config, preset)[0] / f"{table}.csv"
+    print(trace_cell(path.with_suffix(".csv"), row, column, runs))
+
+
+@app.command()
+@one_line_errors
+def prune(
+    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; otherwise they are only listed.")] = False,
+) -> None:  # fmt: skip
+    """List or delete trained cells and evaluations that no preset of the parameter file uses any more."""
+    from suite.graph.config import load
+    from suite.graph.prune import remove, size_mib, stale
+
+    found = stale(load(config), str(config), runs, state)
+    for path in found:
+        print(path)
+    print(f"{len(found)} stale, {size_mib(found):.1f} MiB" + ("" if yes or not found else ": --yes deletes them"))
+    if yes:
+        remove(found)
+
+
+@app.command("check-config")
+@one_line_errors
+def check_config(
+    config: Config = Path("params.yaml"), preset: PresetName = None,
+    schema: Annotated[Path | None, typer.Option("--schema", help="Also write the JSON Schema here.")] = None,
+) -> None:  # fmt: skip
+    """Check the parameter file and print the preset with everything filled in."""
+    from paramrel.files import write_json
+    from suite.graph.config import schema as json_schema
+
+    name, chosen = find_preset(config, preset)
+    if schema:
+        write_json(schema, json_schema())
+    _print_json({name: chosen.model_dump(mode="json", exclude_none=True)})
+
+
+if __name__ == "__main__":
+    app()

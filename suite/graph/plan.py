@@ -1,0 +1,279 @@
+"""What the workflow builds its graph from: the checked configuration and the names of all files.
+
+Nothing heavy is imported here before it is needed: a job on a cluster parses the Snakefile again, and takes the plan
+that the first Snakemake wrote down.
+"""
+
+import json
+import shlex
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from paramrel.errors import unknown
+from paramrel.files import check_writable, write_json, write_text
+from suite.graph.hashing import file_sha256, short_hash
+from suite.graph.results import FIGURE_NAMES, RESULTS_VERSION, TABLE_NAMES
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell, as far as the graph needs to know it."""
+
+    dataset: str
+    method: str
+    variant: str
+    seed: int
+    path: str
+    """Where its files lie below ``runs/`` and ``state/``: ends with the hash of the resolved configuration."""
+    trained: bool
+    """False for closed-form and untrained methods, which take seconds."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A preset of a parameter file, below the folders of one benchmark. Plain values only, so that it is also a file."""
+
+    config: str
+    """The parameter file that every command of the graph is given."""
+    name: str
+    """Name of the preset."""
+    cells: dict[str, PlannedCell]
+    """Every cell by its path."""
+    codes: str
+    """Name of a cell's file of codes."""
+    timing: str
+    """Name of a cell's file of how long sampling took."""
+    metrics: str
+    """Name of a cell's file of metrics."""
+    control: str
+    """Name of a cell's file of metrics on shuffled labels."""
+    controlled: list[str]
+    """Paths of the cells that have one."""
+    explorer: str
+    """Name of a cell's file of frames for the report."""
+    explored: list[str]
+    """Paths of the cells that have one."""
+    metric_arguments: str
+    """The preset's metrics and their options as ``paramrel evaluate`` takes them."""
+    probe_seed: int
+    threads: int
+    device: str
+    n_gpus: int
+    """GPUs of the machine that made the plan."""
+    trainings_per_gpu: int
+    made_from: str
+    """Hash of all that decides what stands in the results, the order of lines included."""
+    data_versions: dict[str, int] = field(default_factory=dict)
+    """Version of every data set that is prepared once before the trainings."""
+    steps: dict[str, int] = field(default_factory=dict)
+    """Training steps of every trained cell, by its path."""
+    runs: str = "runs"
+    state: str = "state"
+    results: str = "results"
+
+    @classmethod
+    def read(cls, overlay: dict[str, Any], for_jobs: bool = False, **folders: str) -> "Plan":
+        """From Snakemake's ``config``: ``params`` names the file, ``preset`` the preset.
+
+        Other keys (from --configfile) are merged on top. The result, and ``for_jobs`` in any case, is written out: any
+        command of the graph can be copied and run by hand, and who edits the file while jobs run changes nothing for
+        them. ``folders`` replace runs, state and results. Raises ``UserError`` for a bad configuration, missing data or,
+        ``for_jobs``, a results folder that cannot be written.
+        """
+        import yaml
+
+        from suite.graph.config import load, merge, parse, resolve
+
+        written = Path(overlay.get("params", "params.yaml"))
+        params = load(written)
+        extra = {key: value for key, value in overlay.items() if key not in ("preset", "params")}
+        if extra:
+            raw = yaml.safe_load(written.read_text())
+            params = parse(merge(raw, extra), f"{written} with --configfile")
+        if extra or for_jobs:
+            # YAML, not JSON: its readers take JSON's 1e-05 for a word. Unsorted: tables keep the order of variants.
+            text = yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False)
+            written = Path("state/configs") / f"{short_hash(text)}.yaml"
+            write_text(written, text)
+        name = overlay.get("preset", params.preset)
+        if name not in params.presets:
+            raise unknown("preset", name, params.presets)
+        plan = cls._of(str(written), name, resolve(params, name, str(written)), folders)
+        if for_jobs:
+            check_writable(Path(plan.results) / name)
+        return plan
+
+    @classmethod
+    def _of(cls, config: str, name: str, preset: Any, folders: dict[str, str]) -> "Plan":
+        import torch
+
+        from paramrel.data import dataset
+        from paramrel.method import method
+        from suite.graph.cells import (  # missing data are an error now, not in an hour
+            cells,
+            controls,
+            explored,
+            skipped,
+        )
+        from suite.graph.names import codes_name, control_name, explorer_name, metrics_name, timing_name
+
+        wanted = cells(preset)
+        controlled, shown = ([cell.path for cell in found(preset)] for found in (controls, explored))
+        metrics_file, explorer_file = metrics_name(preset.evaluate), explorer_name(preset.evaluate)
+        made_from = [
+            [cell.path for cell in wanted], controlled, shown, skipped(preset), metrics_file, explorer_file, RESULTS_VERSION,
+        ]  # fmt: skip
+        planned = {
+            cell.path: PlannedCell(
+                cell.dataset, cell.method, cell.variant, cell.seed, cell.path, method(cell.method).trained
+            )
+            for cell in wanted
+        }
+        return cls(
+            config=config,
+            name=name,
+            cells=planned,
+            codes=codes_name(preset.evaluate),
+            timing=timing_name(preset.evaluate),
+            metrics=metrics_file,
+            control=control_name(preset.evaluate),
+            controlled=controlled,
+            explorer=explorer_file,
+            explored=shown,
+            metric_arguments=metric_arguments(preset.evaluate),
+            probe_seed=preset.evaluate.probe_seed,
+            threads=preset.runtime.threads,
+            device=preset.runtime.device,
+            n_gpus=torch.cuda.device_count(),
+            trainings_per_gpu=preset.runtime.trainings_per_gpu,
+            made_from=short_hash(made_from),
+            data_versions={name: dataset(name).version for name in preset.datasets if dataset(name).prepared_once},
+            steps={cell.path: cell.train.steps for cell in wanted if method(cell.method).trained},
+            **folders,
+        )
+
+    @classmethod
+    def recall(cls, overlay: dict[str, Any]) -> "Plan":
+        """What ``remember`` wrote for the same configuration; where there is none, ``read``."""
+        try:
+            known = json.loads(cls._memory(overlay).read_text())
+        except (OSError, ValueError):
+            return cls.read(overlay, for_jobs=True)
+        cells = {path: PlannedCell(**cell) for path, cell in known.pop("cells").items()}
+        return cls(cells=cells, **known)
+
+    def remember(self, overlay: dict[str, Any]) -> None:
+        """Write the plan down for the jobs of this run."""
+        write_json(self._memory(overlay), asdict(self))
+
+    @staticmethod
+    def _memory(overlay: dict[str, Any]) -> Path:
+        text = Path(overlay.get("params", "params.yaml")).read_text()
+        return Path("state/plans") / f"{short_hash([overlay, text])}.json"
+
+    @cached_property
+    def built(self) -> str:
+        """Folder of the stamps of what the tables and figures were made from.
+
+        Results are committed, and Snakemake takes a file that exists for done even if what it is made from is
+        missing. So each results rule also makes a stamp, which is never committed and whose folder changes with
+        the configuration.
+        """
+        return f"{self.state}/built/{self.name}-{self.made_from}"
+
+    def every(self, name: str) -> list[str]:
+        """A file of every cell."""
+        return [f"{self.runs}/{cell}/{name}" for cell in self.cells]
+
+    def controls(self) -> list[str]:
+        """Files of metrics on shuffled labels."""
+        return [f"{self.runs}/{cell}/{self.control}" for cell in self.controlled]
+
+    def explorers(self) -> list[str]:
+        """Files of frames for the report."""
+        return [f"{self.runs}/{cell}/{self.explorer}" for cell in self.explored]
+
+    def tables(self) -> list[str]:
+        """Files of the tables."""
+        return table_files(f"{self.results}/{self.name}")
+
+    def figure(self, name: str) -> list[str]:
+        """Files of one figure."""
+        return [f"{self.results}/{self.name}/figures/{name}.{suffix}" for suffix in ("png", "pdf")]
+
+    @property
+    def drawn(self) -> str:
+        """Folder in which all figures are drawn at once; each is copied from here, with its stamp."""
+        return f"{self.built}/drawn"
+
+    def report(self) -> str:
+        """The page of all results."""
+        return f"{self.results}/{self.name}/report.html"
+
+    def stamp(self, name: str) -> str:
+        """Stamp of the tables ("tables"), of the page ("report") or of a figure."""
+        return f"{self.built}/{name}"
+
+    def stamped(self) -> dict[str, list[str]]:
+        """What each stamp stands for."""
+        figures = {self.stamp(name): self.figure(name) for name in FIGURE_NAMES}
+        return {self.stamp("tables"): self.tables()} | figures | {self.stamp("report"): [self.report()]}
+
+    @property
+    def prepared(self) -> list[str]:
+        """Data sets that are prepared once before the trainings."""
+        return list(self.data_versions)
+
+    def card(self, name: str) -> str:
+        """The card of a prepared data set, copied to where the graph can see it."""
+        return f"{self.state}/data/{name}-v{self.data_versions[name]}.json"
+
+    def targets(self) -> list[str]:
+        """Everything that a run of the preset makes."""
+        return [path for stamp, files in self.stamped().items() for path in (stamp, *files)]
+
+    def false_stamps(self) -> list[str]:
+        """Stamps whose files are no longer what was stamped: tables of another configuration, edited ones, or a
+        checkout of another revision, none of which may be taken for the results of this one."""
+        return [stamp for stamp, files in self.stamped().items() if Path(stamp).exists() and not _holds(stamp, files)]
+
+    def drop_false_stamps(self) -> list[str]:
+        """Remove the false stamps, so that the results are made anew; returns them."""
+        false = self.false_stamps()
+        for stamp in false:
+            Path(stamp).unlink()
+        return false
+
+
+def metric_arguments(evaluate: Any) -> str:
+    """A preset's metrics and their options, as words of a shell."""
+    from suite.graph.names import metric_names
+
+    names = [f"--metric {name}" for name in metric_names(evaluate)]
+    options = [
+        "--option " + shlex.quote(f"{family}.{key}={json.dumps(value)}")
+        for family, settings in evaluate.options.items()
+        for key, value in settings.items()
+    ]
+    return " ".join(names + options)
+
+
+def table_files(folder: str) -> list[str]:
+    """Files that ``paramrel table`` writes into a preset's folder of results."""
+    files = [f"{stem}.{suffix}" for stem in TABLE_NAMES for suffix in ("csv", "md", "tex")]
+    return [f"{folder}/{name}" for name in ("rows.csv", "runs.csv", "metrics.json", "curves.csv", *files)]
+
+
+def write_stamp(stamp: Path, files: list[str], made_in: Path | None = None) -> None:
+    """Record the hashes of finished results; of those that are still to be copied from ``made_in``, if it is given."""
+    write_json(stamp, {path: file_sha256(made_in / Path(path).name if made_in else Path(path)) for path in files})
+
+
+def _holds(stamp: str, files: list[str]) -> bool:
+    try:
+        recorded = json.loads(Path(stamp).read_text())
+        return recorded == {path: file_sha256(Path(path)) for path in files}
+    except (OSError, ValueError):
+        return False

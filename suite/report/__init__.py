@@ -1,5 +1,0 @@
-"""``results/<preset>/report.html``: one page of all results that needs nothing but itself."""
-
-from suite.report.page import write_report
-
-__all__ = ["write_report"]

@@ -1,0 +1,146 @@
+"""How figures look: one colour and marker per method everywhere, sizes of type, files without time stamps."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+
+from paramrel.files import write_atomically
+from paramrel.method import methods
+from suite.show.tables import label
+
+SMALL, NORMAL = 6, 7
+"""Points. Nothing is smaller than 6 in print."""
+COLUMN, PAGE = 3.4, 7.1
+"""Inches: one column of a paper, and both."""
+LETTER = 0.046
+"""Inches: a letter of ``SMALL`` type, about."""
+TALLEST = 12.0
+"""Inches: higher figures go on in a further column."""
+PALETTE = (
+    "#56B4E9", "#E69F00", "#009E73", "#00513B", "#CC79A7", "#D55E00", "#0072B2", "#7F3700", "#003F63", "#7B3F60",
+    "#A6A6A6", "#000000", "#808080", "#8A6A1F", "#882255", "#44AA99", "#332288", "#999933",
+)  # fmt: skip
+"""Okabe and Ito's colours without yellow (too light on white), darker shades of them, greys, some of Tol's."""
+MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
+"""Nine for eighteen colours: two colours that share a marker are told apart by everybody (a test)."""
+LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
+FILLS = ("full", "open", "left", "right", "top")
+"""Variants of a method: its colour and marker with another line and filling; six and five, so that thirty differ."""
+SHADES = (("black", 0.0), ("black", 0.4), ("white", 0.4), ("black", 0.7), ("white", 0.6))
+"""What is mixed into the colour of a method's first five variants, and how much; of the next five; and so on: without
+lines twenty-five marks differ."""
+METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}, "svg": {"Date": None}}  # fmt: skip
+
+matplotlib.rcParams.update(
+    {
+        "font.size": SMALL, "axes.titlesize": NORMAL, "axes.labelsize": SMALL, "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL, "legend.fontsize": SMALL, "figure.dpi": 200, "savefig.dpi": "figure",
+        "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5, "lines.linewidth": 1.0, "lines.markersize": 3.5, "legend.frameon": False,
+        "axes.spines.top": False, "axes.spines.right": False, "pdf.fonttype": 42, "svg.fonttype": "none",
+        "svg.hashsalt": "paramrel", "figure.constrained_layout.h_pad": 0.04, "figure.constrained_layout.w_pad": 0.04,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """A method's colour and marker, and a variant's line and filling."""
+
+    colour: str
+    marker: str
+    line: object = LINES[0]
+    fill: str = FILLS[0]
+
+    @property
+    def mark(self) -> dict[str, object]:
+        """Marker options of ``plot``."""
+        is_open = self.fill == "open"
+        return {
+            "marker": self.marker, "color": self.colour, "fillstyle": "full" if is_open else self.fill,
+            "markerfacecolor": "white" if is_open else self.colour, "markerfacecoloralt": "white", "markeredgewidth": 0.7,
+        }  # fmt: skip
+
+
+@cache
+def looks() -> dict[str, Look]:
+    """Every method's look, by name: trained methods first, each by name."""
+    names = sorted(methods(), key=lambda name: (not methods()[name].trained, name))
+    return {
+        name: Look(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)
+    }  # fmt: skip
+
+
+def look(name: str, order: int = 0) -> Look:
+    """The look of a method's variant; ``order`` is its place among the variants."""
+    base, shade = looks()[name], SHADES[order // len(FILLS) % len(SHADES)]
+    return Look(shaded(base.colour, *shade), base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
+
+
+def shaded(colour: str, other: str, share: float) -> str:
+    """A colour with a share of another in it."""
+    if not share:
+        return colour
+    return to_hex((1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other)))
+
+
+def broken(name: str, widest: int) -> str:
+    """A method's name in lines: in one if that is at most ``widest`` letters; else its variant on a line of its own, and
+    lines broken at blanks and underscores where they are longer."""
+    if len(name) <= widest:
+        return name
+    lines = [""]
+    for part in name.replace(" (", "\n(").replace("_", "_\0").replace(" ", " \0").split("\0"):
+        fits = len((lines[-1] + part).split("\n")[-1]) <= widest
+        lines = [*lines[:-1], lines[-1] + part] if fits else [*lines, part]
+    return "\n".join(line.rstrip(" ") for line in lines if line)
+
+
+def nothing(reason: str) -> Figure:
+    """A small figure that says why it is empty."""
+    figure = plt.figure(figsize=(COLUMN, 0.5))
+    figure.text(0.5, 0.5, f"nothing to show: {reason}", ha="center", va="center", fontsize=NORMAL, wrap=True)
+    return figure
+
+
+def legend(figure: Figure, shown: Iterable[tuple[str, str, int]], *, lines: bool = False) -> None:
+    """A legend below the figure of (method, variant, order), in the order of the table."""
+    handles = []
+    for name, variant, order in dict.fromkeys(shown):
+        style = look(name, order)
+        handles.append(
+            Line2D([], [], ls=style.line if lines else "", label=label(name, variant), **style.mark)
+        )  # fmt: skip
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = max(1, int(figure.get_figwidth() / (0.45 + longest * LETTER)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=2.4)
+
+
+def _without_backgrounds(figure: Figure | SubFigure) -> None:
+    for part in figure.subfigs:
+        part.patch.set_visible(False)
+        _without_backgrounds(part)
+
+
+def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf")) -> None:
+    """``stem``.png and .pdf without time stamps; closes the figure.
+
+    Parts of a figure have no background of their own: the layout puts its corner at 0 in one run and at -0 in the next.
+    """
+    _without_backgrounds(figure)
+    for suffix in suffixes:
+        write_atomically(
+            stem.with_suffix(f".{suffix}"),
+            lambda temporary, suffix=suffix: figure.savefig(temporary, format=suffix, metadata=METADATA[suffix]),
+        )
+    plt.close(figure)
