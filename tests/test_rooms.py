@@ -74,6 +74,13 @@ def test_a_room_knows_only_the_rooms_before_it(room):
     assert not wrong
 
 
+def test_paramrel_does_not_name_the_packages_above_it():
+    above = ("baselines", "metrics", "suite")
+    for path in modules("paramrel").values():
+        words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        assert not words & set(above), path
+
+
 def test_modules_import_each_other_in_no_circle():
     every = {name: path for room in ROOMS for name, path in modules(room).items()}
     needs = {name: {near(other, every) for other in imported(path)} - {None, name} for name, path in every.items()}
