@@ -1,4 +1,4 @@
-"""Pairs of images."""
+"""Pairs of images, and noise to compare them with."""
 
 import numpy as np
 
@@ -8,3 +8,12 @@ from metrics._base import Arrays
 def pairs(arrays: Arrays, made: str, of: str = "x_test") -> tuple[np.ndarray, np.ndarray]:
     """(made, source) images in float64, both (M, C, H, W) in [0, 1]."""
     return arrays[made].astype(np.float64), arrays[of].astype(np.float64)
+
+
+def noise_like(images: np.ndarray) -> np.ndarray:
+    """Images (M, C, H, W) with the pixels of each channel shuffled over all images and places: the data's grey values and
+    nothing else. One fixed draw."""
+    by_channel = images.transpose(1, 0, 2, 3)
+    rng = np.random.default_rng([0, len(images)])
+    shuffled = rng.permuted(by_channel.reshape(len(by_channel), -1), axis=1)
+    return shuffled.reshape(by_channel.shape).transpose(1, 0, 2, 3)

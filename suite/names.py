@@ -6,7 +6,7 @@ from metrics import metrics, options_of
 from suite.config import Evaluate
 from suite.hashing import short_hash
 
-ENCODE_VERSION = 8
+ENCODE_VERSION = 9
 """Raise it when the same weights would give other arrays."""
 
 EXPLORER_VERSION = 1
