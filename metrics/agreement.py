@@ -20,6 +20,7 @@ class Agreement(Metric):
     name = "agreement"
     version = 1
     title = "class agreement"
+    places = {"latent_usage": 60, "ablations": 40, "statistics": 30, "headline": 30}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("generated", "y_test", "probe_x", "probe_y", "x_test")

@@ -11,6 +11,7 @@ class BitsPerDim(Metric):
     name = "bits_per_dim"
     version = 1
     title = "bits/dim"
+    places = {"likelihood": 10, "ablations": 100, "statistics": 40, "headline": 50}
     direction = "lower"
     range = (0.0, float("inf"))
     unit = "bits/dim"
@@ -29,6 +30,9 @@ class Distortion(Metric):
     name = "distortion"
     version = 1
     title = "distortion"
+    places = {"likelihood": 20, "ablations": 110}
+    digits = 2
+    unranked = "who pays more in rate has less of it: their sum is the bound"
     direction = "lower"
     range = (0.0, float("inf"))
     unit = "nats/image"
@@ -45,6 +49,8 @@ class RateOfBound(Metric):
     name = "rate"
     version = 1
     title = "rate"
+    places = {"likelihood": 30, "ablations": 120}
+    digits = 1
     direction = "none"
     range = (0.0, float("inf"))
     unit = "nats/image"

@@ -63,6 +63,7 @@ class FactorVae(Metric):
     name = "factor_vae"
     version = 1
     title = "FactorVAE score"
+    places = {"disentanglement": 40}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")

@@ -25,6 +25,8 @@ class Mse(OfReconstructions):
 
     name = "mse"
     title = "MSE"
+    places = {"images": 10}
+    digits = 5
     direction = "lower"
     range = (0.0, 1.0)
     source = "standard"
@@ -43,6 +45,8 @@ class MsePermuted(Metric):
     name = "mse_permuted"
     version = 1
     title = "MSE, another's z"
+    places = {"images": 20}
+    digits = 5
     direction = "none"
     range = (0.0, 1.0)
     needs = ("reconstructed_permuted", "x_test")
@@ -59,6 +63,9 @@ class Psnr(OfReconstructions):
 
     name = "psnr"
     title = "PSNR"
+    places = {"images": 30}
+    digits = 2
+    unranked = "infinite, which is the best and in no mean, where every image is met exactly; MSE has the same order"
     direction = "higher"
     range = (0.0, float("inf"))
     unit = "dB"
@@ -77,6 +84,8 @@ class BitError(OfReconstructions):
 
     name = "bit_error"
     title = "bit error"
+    places = {"images": 50}
+    digits = 4
     direction = "lower"
     range = (0.0, 1.0)
     needs = ("reconstructed", "x_test", "binary")
@@ -96,6 +105,8 @@ class Ssim(OfReconstructions):
 
     name = "ssim"
     title = "SSIM"
+    places = {"images": 40}
+    digits = 4
     direction = "higher"
     range = (-1.0, 1.0)
     source = "Z. Wang et al., IEEE Transactions on Image Processing 13(4), 2004"

@@ -16,6 +16,8 @@ class RoundTrip(Metric):
 
     name = "round_trip"
     title = "MSE of the round trip"
+    places = {"images": 80}
+    digits = 6
     version = 1
     direction = "lower"
     range = (0.0, 1.0)
@@ -32,6 +34,8 @@ class RoundTripPermuted(RoundTrip):
 
     name = "round_trip_permuted"
     title = "MSE of the round trip, another's z"
+    places = {"images": 90}
+    digits = 4
     direction = "none"
     needs = ("round_trip_permuted", "round_trip_source", "subcode")
 
@@ -41,6 +45,7 @@ class SubcodeStd(Metric):
 
     name = "subcode_std"
     title = "subcode std (1 is right)"
+    places = {"images": 100}
     version = 1
     direction = "none"
     range = (0.0, float("inf"))

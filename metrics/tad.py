@@ -200,6 +200,7 @@ class TotalAurocDifference(_OfAttributes):
 
     name = "tad"
     title = "TAD"
+    places = {"disentanglement": 50, "ablations": 140, "statistics": 60}
     source = "E. Yeats et al., NashAE (arXiv 2209.10677), in the form of arXiv 2306.08757"
 
     def score(self, result: Tad) -> float:
@@ -229,6 +230,8 @@ class CapturedAttributes(_OfAttributes):
 
     name = "attrs"
     title = "ATTRS"
+    places = {"disentanglement": 60}
+    digits = 1
     source = TotalAurocDifference.source
 
     def score(self, result: Tad) -> float:
@@ -240,6 +243,7 @@ class TadNashae(TotalAurocDifference):
 
     name = "tad_nashae"
     title = "TAD (grid)"
+    places = {}
     mode = "nashae"
     by_default = False
 
@@ -249,6 +253,7 @@ class AttrsNashae(CapturedAttributes):
 
     name = "attrs_nashae"
     title = "ATTRS (grid)"
+    places = {}
     mode = "nashae"
     by_default = False
 
