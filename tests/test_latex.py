@@ -26,6 +26,7 @@ DOCUMENT = r"""\documentclass{article}
 def test_every_special_character_is_escaped_once():
     assert tex("a_b & 5 % {x} $y$ #1") == r"a\_b \& 5 \% \{x\} \$y\$ \#1"
     assert tex("\\alpha ~ ^") == r"\textbackslash{}alpha \textasciitilde{} \textasciicircum{}"
+    assert tex("a--b---c – d") == "a-{}-b-{}-{}-c -- d"
     assert tex("0.5 ± 0.1 ↑ † –") == r"0.5 $\pm$ 0.1 $\uparrow$ $\dagger$ --"
     assert tex("λ = .1") == r"$\lambda$ = .1" and tex("数") == "?" and tex("é") == "é" and tex("ﬁ") == "fi"
 

@@ -1,5 +1,6 @@
 """Tables as LaTeX, for pdfLaTeX with the packages booktabs, graphicx, amssymb and, for long ones, longtable."""
 
+import re
 import unicodedata
 
 from suite.show.tables.entries import Entry, Note, Styled, Table
@@ -52,7 +53,7 @@ def _styled(text: str, style: str) -> str:
 
 TEX = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", "\n": " ",
+    "\0": "{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", "\n": " ",
     "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$\dagger$", "‡": r"$\ddagger$", "–": "--",
     "—": "---", "−": "$-$", "✓": r"$\checkmark$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "½": "1/2",
     "²": "$^2$", "…": r"\ldots{}", "“": "``", "”": "''", "‘": "`", "’": "'", "\u00a0": "~", "`": r"\textasciigrave{}",
@@ -64,12 +65,13 @@ ACCENTED = "LATIN"
 
 
 def tex(text: str) -> str:
-    """Escape for LaTeX.
+    """Escape for LaTeX; two hyphens are no dash.
 
     Letters of the Latin alphabet stay; other characters that LaTeX does not know become what they decompose into, or a
     question mark: the text is a table's, and must compile.
     """
-    return "".join(_known(letter) for letter in text).translate(TEX)
+    known = "".join(_known(letter) for letter in text)
+    return re.sub("-(?=-)", "-\0", known).translate(TEX)
 
 
 def _known(letter: str) -> str:
