@@ -1,16 +1,12 @@
 """A metric is one new file: its declaration brings it into rows, tables and the page."""
 
-import importlib
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-import metrics as package
 from metrics import metrics
-from paramrel.registry import members
 from suite.commands.main import train
 from suite.graph.cells import cells
 from suite.graph.config import load, resolve
@@ -53,15 +49,10 @@ class ToyNorm(Metric):
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    """The package of metrics with one more file."""
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more/toy_norm.py").write_text(TOY)
-    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / "more")])
-    importlib.invalidate_caches()
-    members.cache_clear()
-    yield "toy_norm"
-    sys.modules.pop("metrics.toy_norm", None)
-    members.cache_clear()
+    """One more metric, in a file that the registry is told of."""
+    (tmp_path / "toy_norm.py").write_text(TOY)
+    monkeypatch.setenv("PARAMREL_PLUGINS", str(tmp_path / "toy_norm.py"))
+    return "toy_norm"
 
 
 @pytest.fixture
