@@ -28,6 +28,7 @@ from suite.measure.rows import collect
 from suite.show.figures import FIGURES, save
 from suite.show.tables import table2, usage_table
 from tests.conftest import ROOT, TINY_PRESET
+from tests.example_rows import headings
 
 
 @pytest.fixture
@@ -193,7 +194,7 @@ def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figu
         evaluate_to((here / path).parent / plan.codes, metric_names(chosen.evaluate), 0, here / path, shuffled=True)
     rows, runs = collect(chosen, here / "runs")
     assert len(runs) == 3 and set(rows.method) == {"pca", "pixels", "untrained"}
-    assert "digits (8x8 grey) AUROC ↑" in table2(rows)[0] and len(usage_table(rows)[0])
+    assert "digits (8x8 grey) AUROC ↑" in headings(table2(rows)) and usage_table(rows).lines
     for name in FIGURE_NAMES:
         save(FIGURES[name].make(chosen, here / "runs"), here / name)
         assert (here / f"{name}.png").stat().st_size > 500
