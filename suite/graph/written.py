@@ -15,7 +15,7 @@ WORD, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 class Loader(yaml.SafeLoader):
     """YAML 1.1 with the numbers of YAML 1.2 (1e-3), in which every key is a word and stands once in its mapping."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
