@@ -202,10 +202,10 @@ def fault(cls: Any, base: type) -> str | None:
 
 
 def _declared(cls: type, base: type) -> dict[str, Any]:
-    """Types of the fields that are declared between ``base`` and ``cls``, by name."""
+    """Types of the fields that are declared between ``base`` and ``cls``, by name; without those written as text."""
     fields: dict[str, Any] = {}
     for owner in reversed([owner for owner in cls.__mro__ if issubclass(owner, base)]):
-        for key, annotation in inspect.get_annotations(owner, eval_str=True).items():
+        for key, annotation in inspect.get_annotations(owner).items():
             if get_origin(annotation) is ClassVar:
                 fields[key] = get_args(annotation)[0]
     return fields

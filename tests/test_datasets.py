@@ -152,6 +152,7 @@ class Squares(DataSet):
         ({"labels": np.array(list("0123456789") * 2)}, "labels are text, not whole numbers"),
         ({"labels": np.zeros(20)}, "labels are float64, not whole numbers"),
         ({"labels": np.zeros((20, 2), int)}, r"labels \(20, 2\) do not fit the 1 declared column"),
+        ({"class_names": ()}, "no values of its labels are named: declare class_names"),
         ({"labels": np.arange(19) % 10}, "20 train images but 19 labels"),
         (
             {"images": np.zeros((0, 1, 28, 28), np.uint8), "labels": np.zeros(0, int)},
