@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paramrel.data import DataSet
-from paramrel.likelihoods import binned_gaussian_nll
-
-LOG_SQRT_2PI = 0.9189385332046727
+from paramrel.likelihoods import LOG_SQRT_2PI, binned_gaussian_nll
 
 
 class Observation(nn.Module, ABC):

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from metrics._arrays import SLACK
 from metrics._base import Arrays, Metric, NoConfig, Value
+from paramrel.errors import UserError
 
 
 class BitsPerDim(Metric[NoConfig]):
@@ -18,6 +20,8 @@ class BitsPerDim(Metric[NoConfig]):
     source = "arXiv 2308.07037, section 7"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
+        if arrays["nll_kl"].mean(dtype=np.float64) < -SLACK:
+            raise UserError("the mean of nll_kl is negative: a KL is not")
         nats = arrays["nll_data"].astype(np.float64) + arrays["nll_kl"]
         n_dims = int(np.prod(arrays["x_test"].shape[1:]))
         return Value(float(nats.mean() / (n_dims * np.log(2))), len(nats))

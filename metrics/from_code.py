@@ -3,7 +3,7 @@
 import numpy as np
 
 from metrics._base import Arrays, Metric, NoConfig, Value
-from metrics._images import pairs
+from metrics._images import binary_pairs, pairs
 
 
 class MseFromCode(Metric[NoConfig]):
@@ -39,8 +39,8 @@ class BitAccuracyFromCode(Metric[NoConfig]):
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        made, source = pairs(arrays, "decoded")
-        return Value(float(((made > 0.5) == (source > 0.5)).mean()), len(made))
+        made, source = binary_pairs(arrays, "decoded")
+        return Value(float((made == source).mean()), len(made))
 
     def chance(self, arrays: Arrays) -> float:
         """What the thresholded mean image scores."""

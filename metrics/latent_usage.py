@@ -6,16 +6,25 @@ from typing import ClassVar
 import numpy as np
 
 from metrics._base import Arrays, Direction, Metric, NoConfig, Value
-from paramrel.errors import Unsupported
+from paramrel.errors import Unsupported, UserError
 
 REFERENCE_TIME = "u=0.3"
 """Flow time at which losses with swapped codes are compared; methods without flow time have one point."""
 
 
 def at_reference(arrays: Arrays, name: str) -> np.ndarray:
-    """Losses of ``name`` (P, N) at the reference point: (N,)."""
+    """Losses of ``name`` (T, M) at the reference point, or at the only one: (M,).
+
+    Raises ``UserError`` where there are several points and the reference is not one of them, or twice.
+    """
     points = [str(point) for point in arrays["loss_points"]]
-    return arrays[name][points.index(REFERENCE_TIME) if REFERENCE_TIME in points else 0]
+    if len(points) == 1:
+        return arrays[name][0]
+    if points.count(REFERENCE_TIME) != 1:
+        raise UserError(
+            f"loss_points are {', '.join(points)}: {REFERENCE_TIME} must be there once, as losses are compared at it"
+        )
+    return arrays[name][points.index(REFERENCE_TIME)]
 
 
 class DecoderLoss(Metric[NoConfig], ABC):
@@ -124,5 +133,5 @@ class Rate(Metric[NoConfig]):
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         mean, std = arrays["z"].astype(np.float64), arrays["z_std"].astype(np.float64)
-        kl = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(np.maximum(std, 1e-30))).sum(1)
+        kl = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum(1)
         return Value(float(kl.mean()), len(kl))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import correlate1d
 
 from metrics._base import Arrays, Metric, NoConfig, Value
-from metrics._images import pairs
+from metrics._images import binary_pairs, pairs
 from paramrel.errors import Unsupported
 
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5
@@ -84,8 +84,8 @@ class BitError(OfReconstructions):
     source = "standard"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        made, source = pairs(arrays, "reconstructed")
-        return Value(float(((made > 0.5) != (source > 0.5)).mean()), len(made))
+        made, source = binary_pairs(arrays, "reconstructed")
+        return Value(float((made != source).mean()), len(made))
 
 
 class Ssim(OfReconstructions):
