@@ -40,7 +40,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     Arrays: z, z_std, z_sampled (N, d), y (N,) or (N, k) with y_names (k,), attributes (N, A) with attribute_names (A,)
     (not for classes) of the images that probes see; z_other_type (N, d) of the same images as another type of data;
     x_test, y_test (M, ...) and, where the method can: progressive_z (S, N, d) at flow times progressive_s (S,);
-    decoded, reconstructed, reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at
+    decoded, reconstructed, reconstructed_permuted, generated, generated_permuted, sampled (M, C, H, W), loss_<kind> (P, M) at
     loss_points, nll_data and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous
     columns; probe_x, probe_y for class agreement; the arrays of ``suite.measure.showcase`` on the first 64 of x_test. Where the
     method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. Apart
@@ -187,7 +187,7 @@ def _attention(model: Method, arrays: dict[str, np.ndarray], rng: Rng) -> dict[s
 
 
 def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> tuple[dict[str, np.ndarray], float | None]:
-    """What the decoder makes of held-out images, and the seconds per generated one."""
+    """What the decoder makes of held-out images, as many samples, and the seconds per generated image."""
     x, labels = data.evaluation_images("test", drawn(data, "test", evaluate.n_images))
     probe_x, probe_y = data.evaluation_images("train", drawn(data, "train", evaluate.n_probe_images))
     arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x, "probe_y": probe_y}
@@ -196,6 +196,7 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> tuple
     moved = z[derangement(len(z), rng.at("permuted codes"))]
     steps = evaluate.sampling_steps
     generate = _batched(model, lambda x, z, at: model.generate(z, at, steps))
+    sample = _batched(model, lambda x, z, at: model.sample(len(x), at, steps))
     reconstruct = _batched(model, lambda x, z, at: model.reconstruct(x, z))
     makers: dict[str, Callable[[], Tensor]] = {
         "decoded": lambda: _batched(model, lambda x, z, at: model.decode(z))(x, z, rng),
@@ -203,6 +204,7 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> tuple
         "reconstructed_permuted": lambda: reconstruct(x, moved, rng),
         "generated": lambda: generate(x, z, rng.at("generate")),
         "generated_permuted": lambda: generate(x, moved, rng.at("generate")),
+        "sampled": lambda: sample(x, z, rng.at("sampled")),
     }
     seconds: dict[str, float] = {}
     for name, make in makers.items():

@@ -33,7 +33,8 @@ DISENTANGLEMENT = (
 )  # fmt: skip
 IMAGES = (
     "mse", "mse_permuted", "psnr", "ssim", "bit_error", "notblur", "notblur_from_code", "round_trip", "round_trip_permuted",
-    "subcode_std", "smoothness", "smoothness_max",
+    "subcode_std", "smoothness", "smoothness_max", "speckle", "speckle_generated", "speckle_from_code", "frechet",
+    "frechet_generated", "frechet_real", "density", "coverage",
 )  # fmt: skip
 PROGRESSIVE = ("auroc", "auroc_progressive", "accuracy", "accuracy_progressive")
 
