@@ -28,11 +28,11 @@ TALLEST = 12.0
 """Inches: higher figures go on in a further column."""
 PALETTE = (
     "#56B4E9", "#E69F00", "#009E73", "#00513B", "#CC79A7", "#D55E00", "#0072B2", "#7F3700", "#003F63", "#7B3F60",
-    "#A6A6A6", "#000000", "#808080", "#8A6A1F", "#882255", "#44AA99", "#332288", "#999933",
+    "#A6A6A6", "#000000", "#808080", "#8A6A1F", "#882255", "#44AA99", "#332288", "#999933", "#DDCC77",
 )  # fmt: skip
 """Okabe and Ito's colours without yellow (too light on white), darker shades of them, greys, some of Tol's."""
 MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
-"""Nine for eighteen colours: two colours that share a marker are told apart by everybody (a test)."""
+"""Nine for nineteen colours: two colours that share a marker are told apart by everybody (a test)."""
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 FILLS = ("full", "open", "left", "right", "top")
 """Variants of a method: its colour and marker with another line and filling; six and five, so that thirty differ."""
@@ -74,8 +74,8 @@ class Look:
 
 @cache
 def looks() -> dict[str, Look]:
-    """Every method's look, by name: trained methods first, each by name."""
-    names = sorted(methods(), key=lambda name: (not methods()[name].trained, name))
+    """Every method's look, by name: trained methods first, those without a code last, each by name."""
+    names = sorted(methods(), key=lambda name: (bool(methods()[name].no_code), not methods()[name].trained, name))
     return {
         name: Look(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)
     }  # fmt: skip
