@@ -14,7 +14,7 @@ from paramrel.data import DataSet, Split, dataset
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_atomically, write_json
 from paramrel.latent_usage import derangement, swapped_losses
-from paramrel.method import Method
+from paramrel.method import Codes, Method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime
 from paramrel.training import choose_device, make_cuda_deterministic
@@ -101,7 +101,7 @@ def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> dict[s
         for rows in np.array_split(chosen, -(-len(chosen) // LOADED)):
             images, part = data.evaluation_images(split, rows)
             for x in batches(model, images, rng.device):
-                codes.append(model.encode(x))
+                codes.append(_encoded(model, x))
                 progressive.add(x)
             labels.append(part)
             seen.append((split, rows))
@@ -113,11 +113,19 @@ def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> dict[s
         arrays |= _skipped("attributes", "attribute_names", reason="the data set has classes, no attributes")
     else:
         arrays |= {"attributes": attributes[0], "attribute_names": np.array(attributes[1])}
+    if model.no_code is not None:
+        del arrays["z"]
+        return arrays | _skipped("z", "z_std", "z_sampled", reason=model.no_code)
     if codes[0].std is None:
         return arrays | _skipped("z_std", "z_sampled", reason="the code is deterministic")
     std = torch.cat([c.std for c in codes])
     sampled = z + std * rng.normal("z sampled", tuple(z.shape))
     return arrays | {"z_std": std.cpu().numpy(), "z_sampled": sampled.cpu().numpy()}
+
+
+def _encoded(model: Method, x: Tensor) -> Codes:
+    """Codes of images; of no numbers, (N, 0), where the method has none: what asks it for images at codes says why not."""
+    return model.encode(x) if model.no_code is None else Codes(torch.zeros(len(x), 0, device=x.device))
 
 
 class _Progressive:
@@ -158,9 +166,12 @@ def _uses(
     model: Method, data: DataSet, codes: dict[str, np.ndarray], evaluate: Evaluate, rng: Rng
 ) -> dict[str, np.ndarray]:
     """What ``suite.measure.showcase`` shows on the first images of x_test."""
-    z = torch.from_numpy(codes["z"]).to(rng.device)
     x = torch.from_numpy(codes["x_test"][:N_SHOWN]).float().to(rng.device)
-    context = Context(model, x, z.mean(0), z.std(0), rng.at("uses"), evaluate.sampling_steps)
+    mean = std = torch.zeros(0, device=rng.device)
+    if "z" in codes:
+        z = torch.from_numpy(codes["z"]).to(rng.device)
+        mean, std = z.mean(0), z.std(0)
+    context = Context(model, x, mean, std, rng.at("uses"), evaluate.sampling_steps)
     arrays, reasons = showcase(context)
     missing = {f"skipped/{name}": np.array(reason) for name, reason in reasons.items()}
     return {name: _small(array, data) for name, array in arrays.items()} | missing
@@ -181,7 +192,7 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> tuple
     probe_x, probe_y = data.evaluation_images("train", drawn(data, "train", evaluate.n_probe_images))
     arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x, "probe_y": probe_y}
     arrays |= {"binary": np.array(True)} if data.binary else _skipped("binary", reason="the images are not binary")
-    z = torch.cat([model.encode(batch).mean for batch in batches(model, x, rng.device)])
+    z = torch.cat([_encoded(model, batch).mean for batch in batches(model, x, rng.device)])
     moved = z[derangement(len(z), rng.at("permuted codes"))]
     steps = evaluate.sampling_steps
     generate = _batched(model, lambda x, z, at: model.generate(z, at, steps))
