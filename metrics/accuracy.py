@@ -6,10 +6,10 @@ import numpy as np
 
 from metrics._base import Arrays, Metric, Value
 from metrics._labels import columns
-from metrics._probe import Classifier, ProbeConfig, probed_value
+from metrics._probe import Classifier, ProbeConfig, probed_value, usable
 
 
-class Accuracy(Metric):
+class Accuracy(Metric[ProbeConfig]):
     """Mean over 5 stratified folds of the held-out accuracy of a logistic regression on standardised codes.
 
     Averaged over the columns of y. The same fits as ``auroc``.
@@ -31,9 +31,10 @@ class Accuracy(Metric):
         return probed_value(arrays["z"], arrays["y"], seed, self.kind, self.config.folds, "accuracy")
 
     def chance(self, arrays: Arrays) -> float:
-        """Share of the largest class, averaged over the columns that vary."""
-        counts = [np.unique(column, return_counts=True)[1] for column in columns(np.asarray(arrays["y"])).T]
-        return float(np.mean([count.max() / count.sum() for count in counts if len(count) > 1]))
+        """Share of the largest class, averaged over the columns that are measured."""
+        y = columns(np.asarray(arrays["y"]))
+        counts = [np.unique(y[:, column], return_counts=True)[1] for column in usable(y)[0]]
+        return float(np.mean([count.max() / count.sum() for count in counts]))
 
 
 class AccuracyKnn(Accuracy):
