@@ -129,7 +129,7 @@ class Batches:
     dropped.
     """
 
-    def __init__(self, n_images: int, batch_size: int, rng: Rng, device: torch.device = torch.device("cpu")) -> None:
+    def __init__(self, n_images: int, batch_size: int, rng: Rng, device: str | torch.device = "cpu") -> None:
         if batch_size > n_images:
             raise UserError(f"batch_size {batch_size} is more than the {n_images} training images: lower it")
         self.n_images, self.batch_size, self.rng, self.device = n_images, batch_size, rng, device
