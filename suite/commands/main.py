@@ -51,7 +51,10 @@ def train(
     config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Train one cell, or go on where a killed training stopped."""
+    from suite.graph.check import check
+
     chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
+    check(cell)
     if dry_run:
         _print_json({"path": str(runs / cell.path), "resolved": cell.resolved, "runtime": chosen.runtime.model_dump()})
         return
