@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from paramrel.errors import UserError, unknown
+from paramrel.errors import UserError, nearest, unknown
 from suite.graph.hashing import file_sha256
 from suite.graph.names import timing_of
 from suite.measure.commit import in_words
@@ -94,14 +94,18 @@ def find_line(opened: Opened, row: str) -> int:
     """The line that is meant. Raises ``UserError`` where there is none, or more than one."""
     lines = [i for i, name in enumerate(opened.names) if name == row]
     if not lines:
-        also = {f"{name}-{variant}": label(name, variant) for name, variant in method_rows(opened.rows)}
-        wanted = {also.get(part, part) for part in row.split(" / ")}
-        lines = [i for i, line in enumerate(opened.made[opened.keys].to_numpy(dtype=object)) if wanted <= set(line)]
+        lines = [i for i, name in enumerate(opened.names) if name.casefold() == row.casefold()]
+    if not lines:
+        also = {f"{name}-{variant}": label(name, variant).casefold() for name, variant in method_rows(opened.rows)}
+        wanted = {also.get(part.casefold(), part.casefold()) for part in row.split(" / ")}
+        keys = [{str(key).casefold() for key in line} for line in opened.made[opened.keys].to_numpy(dtype=object)]
+        lines = [i for i, line in enumerate(keys) if wanted <= line]
     if len(lines) == 1:
         return lines[0]
     if lines:
         raise UserError(f"row {row!r} could be: {'; '.join(opened.name(i) for i in lines[:8])}")
-    raise unknown("row", row, opened.names)
+    parts = {part for name in opened.names for part in name.split(" / ")}
+    raise unknown("row", row, parts if nearest(row, parts) else opened.names)
 
 
 def explain(opened: Opened, line: int, heading: str, runs: Path) -> str:
