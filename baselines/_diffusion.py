@@ -31,12 +31,20 @@ class Diffusion(nn.Module):
         """sqrt(abar_t), (T + 1,)."""
         self.register_buffer("noise", (1 - abar).sqrt().float(), persistent=False)
         """sqrt(1 - abar_t), (T + 1,)."""
+        log_sigma = torch.log(1 / snr) / 2
+        self.register_buffer("log_sigma", log_sigma, persistent=False)
+        """ln of noise over signal at t = 1..T, (T,), rising, float64."""
         self.register_buffer("bound_weight", weight.float(), persistent=False)
         """(SNR(t - 1) - SNR(t))/2 for t >= 2, (T + 1,)."""
 
     def draw_times(self, u: Tensor) -> Tensor:
         """Uniform times 1..T from u in [0, 1), (N,)."""
         return 1 + (u * self.n_times).long().clamp(max=self.n_times - 1)
+
+    def nearest_times(self, log_sigma: Tensor) -> Tensor:
+        """The times 1..T whose ln(noise/signal) are nearest to ``log_sigma`` (N,), float64."""
+        between = (self.log_sigma[:-1] + self.log_sigma[1:]) / 2
+        return 1 + torch.searchsorted(between, log_sigma)
 
     def diffuse(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t of x_0, (N, ...)."""

@@ -65,6 +65,8 @@ class InfoDiffusion(DiffAe):
         return reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape))), kl_standard_normal(mean, log_var)
 
     def _code(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor | float, dict[str, Tensor]]:
+        """The regulariser is (1 - zeta) KL + (zeta + lambda - 1) MMD (arXiv 2306.08757, Eq. 8); the KL over D or not
+        (``scaling``)."""
         mean, log_var = self._posterior(x)
         z, regulariser, reported = mean, 0.0, {}
         if log_var is not None:

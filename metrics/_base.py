@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -40,7 +40,18 @@ class Value:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-class Metric(ABC):
+Direction = Literal["higher", "lower", "none"]
+
+
+class NoConfig(Frozen):
+    """Options of a metric that has none."""
+
+
+C = TypeVar("C", bound=Frozen)
+"""Type of a metric's options: its ``Config``."""
+
+
+class Metric(ABC, Generic[C]):
     """A metric. A new one is one new file here: a subclass with a declaration and ``compute``.
 
     ``needs`` names the arrays it takes. ``z`` (N, d) codes and ``y`` (N,) or (N, k) integer labels, factors or
@@ -48,14 +59,14 @@ class Metric(ABC):
     (binary attributes wanted, classes given) it raises ``Unsupported`` with the reason, which tables show.
     """
 
-    class Config(Frozen):
-        """Options; the defaults are the definition."""
+    Config: ClassVar[type[Frozen]] = NoConfig
+    """Options; the defaults are the definition."""
 
     name: ClassVar[str]
     version: ClassVar[int]
     """Raise it when the same arrays would give another value."""
     title: ClassVar[str]
-    direction: ClassVar[Literal["higher", "lower", "none"]]
+    direction: ClassVar[Direction]
     """Which way is better; none for a description."""
     range: ClassVar[tuple[float, float]]
     unit: ClassVar[str] = ""
@@ -74,8 +85,8 @@ class Metric(ABC):
     """False: measured only where it is named, never by "all"."""
     source: ClassVar[str]
 
-    def __init__(self, config: Frozen | None = None) -> None:
-        self.config = config or self.Config()
+    def __init__(self, config: C | None = None) -> None:
+        self.config = config if config is not None else cast(C, self.Config())
 
     @abstractmethod
     def compute(self, arrays: Arrays, seed: int) -> Value:

@@ -9,7 +9,7 @@ from metrics._labels import columns
 from metrics._probe import Classifier, ProbeConfig, probed_value, usable
 
 
-class Accuracy(Metric):
+class Accuracy(Metric[ProbeConfig]):
     """Mean over 5 stratified folds of the held-out accuracy of a logistic regression on standardised codes.
 
     Averaged over the columns of y. The same fits as ``auroc``.

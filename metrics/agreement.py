@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from metrics._labels import check_discrete, columns, joined
 from metrics._probe import fitted_line, line_classes, line_scores
 from paramrel.errors import Unsupported, UserError
@@ -21,7 +21,7 @@ class Column:
     wanted: np.ndarray
 
 
-class Agreement(Metric):
+class Agreement(Metric[NoConfig]):
     """What a probe sees in images generated from the prior with z of a source image, against the source's labels.
 
     The probe is a logistic regression on real training images' pixels, one for each label column that varies there.
@@ -45,7 +45,9 @@ class Agreement(Metric):
     def compute(self, arrays: Arrays, seed: int) -> Value:
         found, note = label_columns(arrays)
         of_attributes = are_attributes(arrays)
-        scores, ceilings, n_unconverged = [], [], 0
+        scores: list[float] = []
+        ceilings: list[float] = []
+        n_unconverged = 0
         for one in found:
             line = fitted_line(_flat(arrays["probe_x"]), one.known)
             n_unconverged += not line["converged"]

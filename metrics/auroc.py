@@ -6,7 +6,7 @@ from metrics._base import Arrays, Metric, Value
 from metrics._probe import Classifier, ProbeConfig, probed_value
 
 
-class Auroc(Metric):
+class Auroc(Metric[ProbeConfig]):
     """Mean over 5 stratified folds of the held-out AUROC of a logistic regression on standardised codes.
 
     Two classes or attributes: AUROC, averaged over the columns of y. More classes: macro one-vs-rest. (The

@@ -3,11 +3,11 @@
 import numpy as np
 
 from metrics._arrays import SLACK
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from paramrel.errors import UserError
 
 
-class BitsPerDim(Metric):
+class BitsPerDim(Metric[NoConfig]):
     """(data term + KL where one is part of the bound) / (D ln 2), an upper bound on -log2 p(x) per dimension."""
 
     name = "bits_per_dim"
@@ -27,7 +27,7 @@ class BitsPerDim(Metric):
         return Value(float(nats.mean() / (n_dims * np.log(2))), len(nats))
 
 
-class Distortion(Metric):
+class Distortion(Metric[NoConfig]):
     """Data term of the bound: -log p(x | z), or flow loss plus reconstruction term."""
 
     name = "distortion"
@@ -43,7 +43,7 @@ class Distortion(Metric):
         return Value(float(arrays["nll_data"].mean(dtype=np.float64)), len(arrays["nll_data"]))
 
 
-class RateOfBound(Metric):
+class RateOfBound(Metric[NoConfig]):
     """The KL to the prior that is part of the bound; 0 where z is the receiver's own noise."""
 
     name = "rate"

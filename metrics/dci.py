@@ -162,7 +162,7 @@ def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[lis
     return fit(z, y, splits, config.n_trees, seed), note, kept
 
 
-class Dci(Metric):
+class Dci(Metric[DciConfig]):
     """D of DCI, which tables call DCI: is each latent important for one factor only?
 
     Gradient-boosted trees predict each factor from the codes; D weighs the entropies of the latents' importances.

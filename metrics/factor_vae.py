@@ -73,7 +73,7 @@ def undecided(share: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return (share.max(1) < 1) & (fixed > 1)
 
 
-class FactorVae(Metric):
+class FactorVae(Metric[FactorVaeConfig]):
     """FactorVAE score: accuracy of a majority vote from the latent that varies least to the factor that is fixed.
 
     Each vote: a batch of codes whose images share one factor's value, drawn from the given rows with replacement; the

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from metrics._images import binary_pairs, pairs
 
 
-class MseFromCode(Metric):
+class MseFromCode(Metric[NoConfig]):
     """Mean squared error of one-step decoding from z alone, pixels in [0, 1]."""
 
     name = "mse_from_code"
@@ -27,7 +27,7 @@ class MseFromCode(Metric):
         return float(np.square(images - images.mean(0)).mean())
 
 
-class BitAccuracyFromCode(Metric):
+class BitAccuracyFromCode(Metric[NoConfig]):
     """Share of binary pixels right after one-step decoding from z alone and thresholding at 1/2."""
 
     name = "bit_accuracy_from_code"

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Direction, Metric, NoConfig, Value
 from paramrel.errors import Unsupported, UserError
 
 REFERENCE_TIME = "u=0.3"
@@ -27,12 +27,12 @@ def at_reference(arrays: Arrays, name: str) -> np.ndarray:
     return arrays[name][points.index(REFERENCE_TIME)]
 
 
-class DecoderLoss(Metric, ABC):
+class DecoderLoss(Metric[NoConfig], ABC):
     """Mean decoder loss with one kind of codes, at u = 0.3 for flows."""
 
     kind: ClassVar[str]
     version = 1
-    direction = "lower"
+    direction: ClassVar[Direction] = "lower"
     range = (0.0, float("inf"))
     unit = "nats/image"
     text = ("loss_points",)
@@ -82,7 +82,7 @@ class LossPrior(DecoderLoss):
     needs = ("loss_prior", "loss_points")
 
 
-class PermutedRatio(Metric):
+class PermutedRatio(Metric[NoConfig]):
     """Decoder loss with permuted codes over the loss with own codes: 1 means that z is ignored."""
 
     name = "permuted_ratio"
@@ -104,7 +104,7 @@ class PermutedRatio(Metric):
         return 1.0
 
 
-class ActiveUnits(Metric):
+class ActiveUnits(Metric[NoConfig]):
     """Number of latents whose posterior mean has a standard deviation above 0.1 over the data (prior: 1)."""
 
     name = "active_units"
@@ -119,7 +119,7 @@ class ActiveUnits(Metric):
         return Value(float((arrays["z"].std(0, dtype=np.float64) > 0.1).sum()), len(arrays["z"]))
 
 
-class Rate(Metric):
+class Rate(Metric[NoConfig]):
     """Mean KL[q(z | x) || N(0, I)]."""
 
     name = "kl"

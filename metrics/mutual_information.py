@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.metrics import mutual_info_score
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from metrics._cache import in_memory
 from metrics._labels import by_appearance, check_discrete, columns, constant_note, varying
 from paramrel.errors import Unsupported
@@ -18,7 +18,7 @@ EDGE = 1e-9
 """A code closer than this share of a bin to the bin's lower edge is in it: rounding may have moved it below."""
 
 
-class OfInformation(Metric, ABC):
+class OfInformation(Metric[NoConfig], ABC):
     """A score of the matrix of mutual informations between latents and factors (columns of y)."""
 
     version = 2

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.ndimage import convolve
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from metrics._images import pairs
 from paramrel.errors import Unsupported
 
@@ -13,7 +13,7 @@ LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], dtype=float)
 TICK = (0.5, 2.0)
 
 
-class NotBlur(Metric):
+class NotBlur(Metric[NoConfig]):
     """Median over images of Var(Laplacian(made)) / Var(Laplacian(source)); 1 is as sharp as the source.
 
     Tick: within [0.5, 2]; below it is blurred, above it is noisy. The Laplacian is the 4-neighbour one inside the

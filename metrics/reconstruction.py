@@ -1,11 +1,12 @@
 """Reconstructions against their sources: MSE, PSNR, SSIM, bit error. Pixels in [0, 1]."""
 
 from abc import ABC
+from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from metrics._images import binary_pairs, pairs
 from paramrel.errors import Unsupported
 
@@ -13,11 +14,11 @@ SSIM_SIDE, SSIM_SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 
 
-class OfReconstructions(Metric, ABC):
+class OfReconstructions(Metric[NoConfig], ABC):
     """Of ``reconstructed``, made from all that the method keeps of the image (code, and subcode where it has one)."""
 
     version = 1
-    needs = ("reconstructed", "x_test")
+    needs: ClassVar[tuple[str, ...]] = ("reconstructed", "x_test")
 
 
 class Mse(OfReconstructions):
@@ -34,7 +35,7 @@ class Mse(OfReconstructions):
         return Value(float(np.square(made - source).mean()), len(made))
 
 
-class MsePermuted(Metric):
+class MsePermuted(Metric[NoConfig]):
     """Mean squared error of reconstructions with another image's z, all else that the method keeps unchanged.
 
     Where it is no larger than ``mse``, the reconstruction says nothing of z.

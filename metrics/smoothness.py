@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from paramrel.errors import UserError
 
 
-class Smoothness(Metric):
+class Smoothness(Metric[NoConfig]):
     """Distance of neighbouring images of an interpolation, mean over steps and pairs; the straight fade scores least.
 
     ``interpolated`` (I, F, C, H, W) in [0, 1]: F images from one to the other of I pairs. Distance: root mean square

@@ -150,7 +150,7 @@ def tad_of(z: np.ndarray, labels: np.ndarray, name: str, mode: Mode, config: Tad
     return tad(z, attributes, mode, config), [tad(z[part], attributes[part], mode, config) for part in parts]
 
 
-class _OfAttributes(Metric):
+class _OfAttributes(Metric[TadConfig]):
     """What TAD and ATTRS share. Attributes: the array ``attributes`` (N, A) where it is given, else y.
 
     The value is over all items; the folds are the training parts of 5 plain folds, whose mean is what the official

@@ -1,22 +1,11 @@
-"""Observation likelihoods of one value, in nats: what every method's bound is made of."""
+"""The likelihood of one value in bins, in nats: what every method's bound is made of."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 LOG_SQRT_2PI = 0.9189385332046727
 FAR = 1e4
 """Standard deviations beyond which the gradient of ``log_ndtr`` is noise in single precision, and from 5e4 on NaN."""
-
-
-def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
-    """-log p(x) of x in {0, 1}, per element."""
-    return F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-
-
-def gaussian_nll(mean: Tensor, log_std: Tensor, x: Tensor) -> Tensor:
-    """-log N(x; mean, std^2), a density, per element: for training. Evaluation reports ``binned_gaussian_nll``."""
-    return ((x - mean) * (-log_std).exp()).square() / 2 + log_std + LOG_SQRT_2PI
 
 
 def binned_gaussian_nll(mean: Tensor, std: Tensor, x: Tensor, centres: Tensor) -> Tensor:

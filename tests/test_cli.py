@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
 from metrics import metric
 from paramrel.method import method
+from paramrel.settings import Network, Runtime, Train
 from suite.commands.main import app
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, TINY_PRESET, run
 
 
 @pytest.fixture(autouse=True)
@@ -227,6 +229,86 @@ def test_unknown_names_and_bad_configuration(tiny_params, tmp_path):
     assert_one_line_error(done, "did you mean 'ahead'")
     assert_one_line_error(paramrel("check-config", "--preset", "quik"), "did you mean 'quick'")
     assert not (tmp_path / "runs").exists()
+
+
+TOY = """
+from paramrel.method import Codes, Untrained
+
+class Toy(Untrained):
+    name = "toy"
+    title = "toy"
+    source = "this test"
+
+    def encode(self, x):
+        return Codes(x.flatten(1)[:, :3])
+"""
+
+
+def test_any_member_is_trained_and_encoded_with_the_settings_of_the_preset(tiny_params, tmp_path):
+    (tmp_path / "toy.py").write_text(TOY)
+    plugin = {"PARAMREL_PLUGINS": str(tmp_path / "toy.py")}
+    cell = ("--dataset", "digits", "--method", "toy", "--config", str(tiny_params), "--runs", str(tmp_path / "runs"),
+            "--state", str(tmp_path / "state"))  # fmt: skip
+    assert_one_line_error(paramrel("train", *cell), "unknown method 'toy'")
+    assert paramrel("train", *cell, **plugin).exit_code == 0
+    done = paramrel("encode", *cell, **plugin)
+    with np.load(done.stdout.strip()) as arrays:
+        assert arrays["z"].shape == (1797, 3)
+    assert "toy                      toy: variants default; this test" in paramrel("list", "methods", **plugin).stdout
+
+
+def test_a_broken_member_stops_only_what_needs_it(codes, tiny_params, tmp_path):
+    (tmp_path / "zz.py").write_text("import nothere\n")
+    plugin = {"PARAMREL_PLUGINS": str(tmp_path / "zz.py")}
+    named = ("evaluate", str(codes), "--out", str(tmp_path / "o.json"), "--metric")
+    says = f"{tmp_path}/zz.py: cannot be imported (ModuleNotFoundError: No module named 'nothere')"
+    assert paramrel(*named, "auroc", **plugin).exit_code == 0
+    assert_one_line_error(paramrel(*named, "zz", **plugin), says)
+    for what in ("methods", "datasets", "metrics"):
+        listed = paramrel("list", what, **plugin)
+        assert listed.exit_code == 0 and f"broken: {says}" in listed.stdout and not listed.stderr
+    cell = ("train", "--dataset", "digits", "--config", str(tiny_params), "--dry-run", "--method")
+    assert paramrel(*cell, "vae", **plugin).exit_code == 0
+    assert_one_line_error(paramrel(*cell, "zz", **plugin), says)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"per_method": {"vae": {"config": {"kl_warmpu": 1}}}}, "did you mean 'kl_warmup'"),
+        ({"methods": ["pca"], "per_method": {"vae": {"config": {"kl_warmpu": 1}}}}, "did you mean 'kl_warmup'"),
+        ({"network": TINY_PRESET["network"] | {"groups": 3}}, "groups=3 does not divide"),
+        ({"network": TINY_PRESET["network"] | {"unshuffle": 3}}, "unshuffle=3 does not divide"),
+        ({"train": {"batch_size": 2000}}, "batch_size 2000 is more than the 1428 training images"),
+    ],
+)
+def test_check_config_refuses_what_train_refuses(tmp_path, changes, says):
+    preset = TINY_PRESET | {"methods": ["vae", "pca"]} | changes
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"preset": "t", "presets": {"t": preset}}))
+    named = ("--config", str(tmp_path / "p.yaml"))
+    assert_one_line_error(paramrel("check-config", *named), says)
+    folders = ("--runs", str(tmp_path / "runs"), "--state", str(tmp_path / "state"))
+    train = paramrel("train", "--dataset", "digits_binarized", "--method", "vae", *named, *folders)
+    assert_one_line_error(train, says)
+
+
+def test_check_config_prints_every_field_and_needs_no_files(tmp_path):
+    preset = TINY_PRESET | {"methods": ["vae", "pca", "paramrel_c"], "datasets": ["digits", "mnist_binarized"]}
+    preset |= {"train": {"epochs": 2, "batch_size": 100}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"preset": "t", "presets": {"t": preset}}))
+    done = paramrel(
+        "check-config", "--config", str(tmp_path / "p.yaml"), PARAMREL_DATA="", PARAMREL_CACHE=str(tmp_path)
+    )
+    assert done.exit_code == 0 and done.stderr.count("\n") == 1 and "PARAMREL_DATA is not set" in done.stderr
+    shown = json.loads(done.stdout)["t"]
+    vae = shown["cells"]["mnist_binarized/vae-default"]
+    assert vae["network"] == Network(**TINY_PRESET["network"]).model_dump(mode="json")
+    assert vae["train"] == Train(steps=1200, batch_size=100).model_dump(mode="json")
+    assert vae["config"] == method("vae").Config().model_dump(mode="json")
+    assert shown["cells"]["digits/pca-default"]["train"] is None
+    assert shown["skipped"] == {"mnist_binarized/paramrel_c": "binary images: paramrel_d"}
+    assert shown["runtime"] == Runtime(**TINY_PRESET["runtime"]).model_dump(mode="json")
+    assert shown["evaluate"]["options"]["dci"]["n_trees"] == 100 and "auroc" in shown["evaluate"]["metrics"]
 
 
 def test_missing_data_are_named(tmp_path):

@@ -161,7 +161,7 @@ def test_a_home_in_the_cache_folder_is_expanded(monkeypatch, tmp_path):
 def test_soft_labels_are_not_truncated(fake, monkeypatch, labels):
     images = np.zeros((4, 1, 28, 28), np.uint8)
     monkeypatch.setattr(FakeIdx, "read", lambda *_: iter([("train", images, labels), ("test", images, labels)]))
-    with pytest.raises(UserError, match="labels must be whole numbers"):
+    with pytest.raises(UserError, match="labels are float64, not whole numbers"):
         fake.prepare()
 
 

@@ -21,6 +21,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from paramrel.data._base import SPLITS, DataSet, Labelled, Split, data_root
+from paramrel.data._checks import check_count, check_images, check_labels
 from paramrel.data._files import BLOCK, Form, check_space, download, verify
 from paramrel.errors import UserError
 from paramrel.files import write_json
@@ -29,8 +30,6 @@ Chunk = tuple[Split, np.ndarray, np.ndarray]
 """Some images of a split, uint8 (n, C, H, W), with their labels (n,) or (n, k), in the order of the split."""
 
 HINT = "paramrel data prepare"
-MOST_VALUES = 256
-"""Values of a label: they are kept as bytes."""
 
 
 class Prepared(DataSet):
@@ -211,7 +210,6 @@ class Prepared(DataSet):
         """Images go to disk part by part; labels are small."""
         files = {split: (partial / f"{split}-images.npy").open("wb") for split in SPLITS}
         labels: dict[Split, list[np.ndarray]] = {split: [] for split in SPLITS}
-        n_labels = tuple(map(len, self.value_names))
         terminal = sys.stderr.isatty()
         try:
             for split, file in files.items():
@@ -219,11 +217,10 @@ class Prepared(DataSet):
                 np.lib.format.write_array_header_1_0(file, header)
             with tqdm(total=sum(counts.values()), desc=self.name, unit=" images", mininterval=0.2 if terminal else 30, ascii=not terminal) as bar:  # fmt: skip
                 for split, images, part_labels in parts:
-                    Labelled(images, part_labels)  # checks type and number
-                    if images.shape[1:] != self.shape or images.max(initial=0) > self.levels:
-                        raise UserError(f"{self.name}: images are {images.shape[1:]}, not {self.shape} of 0..{self.levels}: the files are not this data set's")  # fmt: skip
-                    self._check_labels(part_labels, n_labels)
-                    files[split].write(np.ascontiguousarray(images))
+                    check_images(self, images)
+                    check_labels(self, part_labels)
+                    check_count(self, split, len(images), len(part_labels), len(images))
+                    files[split].write(np.ascontiguousarray(images).data)
                     labels[split].append(part_labels.astype(np.uint8))
                     bar.update(len(images))
         finally:
@@ -234,13 +231,6 @@ class Prepared(DataSet):
             if len(joined) != counts[split]:
                 raise UserError(f"{self.name}: {len(joined)} {split} images, not {counts[split]}: the files are not complete")  # fmt: skip
             np.save(partial / f"{split}-labels.npy", joined)
-
-    def _check_labels(self, labels: np.ndarray, sizes: tuple[int, ...]) -> None:
-        columns = labels[:, None] if labels.ndim == 1 else labels
-        if (columns != np.round(columns)).any() or max(sizes, default=0) > MOST_VALUES:
-            raise UserError(f"{self.name}: labels must be whole numbers below {MOST_VALUES}: soft ones have to be thresholded, others numbered")  # fmt: skip
-        if columns.shape[1] != len(sizes) or (len(columns) and (columns.min() < 0 or (columns.max(0) >= sizes).any())):
-            raise UserError(f"{self.name}: labels {labels.shape} do not fit the {len(sizes)} column(s) of {sizes} values: the label file does not match")  # fmt: skip
 
     def _put(self, partial: Path) -> None:
         """Move the finished folder into place; an old one is moved aside first, and back if that fails."""

@@ -28,7 +28,13 @@ class MixedConfig(GaussianConfig):
     @model_validator(mode="after")
     def _times_of_its_own(self) -> "MixedConfig":
         if self.times != "uniform":
-            raise ValueError("times: ddpm asks for one signal-to-noise ratio, and columns have their own: use uniform")
+            raise ValueError(
+                f"times: {self.times} asks for one signal-to-noise ratio, and columns have their own: use uniform"
+            )
+        if self.precondition != "none":
+            raise ValueError(
+                f"precondition: {self.precondition} is a model of images, and columns are none: set it to none"
+            )
         if self.update != "bayes":
             raise ValueError(
                 "update: last_sample asks for one accuracy of a sample, and columns have their own: use bayes"

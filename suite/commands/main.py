@@ -270,31 +270,10 @@ def report(
 @app.command(name="list")
 @one_line_errors
 def list_members(what: Annotated[str, typer.Argument(help="methods, datasets or metrics")]) -> None:
-    """List what is registered."""
-    from paramrel.errors import unknown
+    """List what is registered, and what is broken and why."""
+    from suite.commands.listing import listing
 
-    if what == "methods":
-        from paramrel.method import methods
-
-        for name, cls in methods().items():
-            print(f"{name:24} {cls.title}: variants {', '.join(cls.variants)}; {cls.source}")
-    elif what == "datasets":
-        from paramrel.data import datasets
-
-        for name, cls in datasets().items():
-            print(f"{name:24} {cls.title}: {'x'.join(map(str, cls.shape))}, {cls().label_text}; {cls.source}; {cls.licence}")  # fmt: skip
-    elif what == "metrics":
-        from metrics import metrics
-
-        for name, cls in metrics().items():
-            needs = ", ".join(dict.fromkeys((*cls.needs, " or ".join(cls.labels)) if cls.labels else cls.needs))
-            known = ", ".join(f"{cls.family or name}.{key}={field.default}" for key, field in cls.Config.model_fields.items())  # fmt: skip
-            print(
-                f"{name:24} v{cls.version} {cls.title}: {cls.direction}, {list(cls.range)} {cls.unit}, needs {needs}"
-                + (f"; options {known}" if known else "") + ("" if cls.by_default else "; only by name")
-            )  # fmt: skip
-    else:
-        raise unknown("list", what, ("methods", "datasets", "metrics"))
+    print("\n".join(listing(what)))
 
 
 @app.command()
@@ -365,14 +344,15 @@ def check_config(
     config: Config = Path("params.yaml"), preset: PresetName = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="Also write the JSON Schema here.")] = None,
 ) -> None:  # fmt: skip
-    """Check the parameter file and print the preset with everything filled in."""
+    """Check the parameter file and every training of a preset; print the preset with everything filled in."""
     from paramrel.files import write_json
+    from suite.graph.check import checked
     from suite.graph.config import schema as json_schema
 
     name, chosen = find_preset(config, preset)
     if schema:
         write_json(schema, json_schema())
-    _print_json({name: chosen.model_dump(mode="json", exclude_none=True)})
+    _print_json({name: checked(chosen)})
 
 
 if __name__ == "__main__":

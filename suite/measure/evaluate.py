@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from joblib import parallel_config
 
-from metrics import Metric, Options, Ready, check_options, keep_in, metric, metrics, options_of, shuffle_labels
+from metrics import (
+    METRICS,
+    Metric,
+    Options,
+    Ready,
+    check_options,
+    keep_in,
+    metric,
+    options_of,
+    shuffle_labels,
+)
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_text
 from suite.graph.hashing import file_sha256, short_hash
 from suite.graph.kernels import blas
+from suite.graph.written import parse_yaml
 from suite.measure.commit import code
 from suite.measure.npz import names_in, read_npz
 from suite.measure.shown import Form, shown
@@ -111,15 +121,15 @@ def parse_options(written: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise UserError(f"option {text!r} must look like dci.n_trees=40: METRIC.OPTION=VALUE")
         family, key, value = match.groups()
         try:
-            given.setdefault(family, {})[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            given.setdefault(family, {})[key] = parse_yaml(value, text)
+        except UserError:
             raise UserError(f"option {text!r}: {value!r} is no number, word or list") from None
     return given
 
 
 def _chosen(names: tuple[str, ...], given: Options, shuffled: bool) -> list[Metric]:
     """Metrics with their options. Raises ``UserError`` for unknown names and options."""
-    named = dict.fromkeys(names) or tuple(name for name, cls in metrics().items() if cls.by_default)
+    named = dict.fromkeys(names) or tuple(name for name, cls in METRICS.every().items() if cls.by_default)
     check_options(given)
     chosen = [metric(name, options_of(name, given)) for name in named]
     return [metric for metric in chosen if metric.labels] if shuffled else chosen
