@@ -178,7 +178,7 @@ class Prepared(DataSet):
 
     def _sound(self, form: Form, root: Path) -> tuple[Form, list[dict[str, Any]], list[str]]:
         """``form``, or where it is damaged the next of its ``stand_ins``; its files; why others were passed over."""
-        reasons = []
+        reasons: list[str] = []
         for one in (form, *self.stand_ins(form)):
             if all((root / file.path).is_file() for file in one.files):
                 try:
