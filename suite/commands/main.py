@@ -159,7 +159,7 @@ def evaluate(
     from suite.measure.shown import form_called, lines, shown
 
     names, chosen = tuple(metric or ()), form_called(form)
-    more = {
+    more: dict[str, Any] = {
         "given": parse_options(option or ()), "jobs": jobs or 1, "shuffled": shuffle_labels, "missing_label": missing,
         "kept": state / "evaluate" if state else None,
     }  # fmt: skip
