@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from metrics import metric, metrics
@@ -47,6 +48,8 @@ class PerSeed:
     def __init__(self, rows: pd.DataFrame) -> None:
         self._rows = rows[rows.fold == "mean"]
         self._places = self._rows.groupby(["dataset", "method", "variant", "metric"]).indices
+        self._values, self._notes = self._rows.value.to_numpy(float), self._rows.note.to_numpy(object)
+        self._lines = np.array(lines_of(self._rows), int)
 
     def of(self, data: str, name: str, variant: str, metric_name: str) -> pd.DataFrame:
         """The rows behind one entry of a table."""
@@ -54,15 +57,14 @@ class PerSeed:
 
     def measured(self, data: str, name: str, variant: str, metric_name: str) -> Measured:
         """One metric over the seeds that have a value; where one has none the reason that the rows give."""
-        mine = self.of(data, name, variant, metric_name)
-        has = mine.value.notna()
-        found, without = mine[has], mine[~has]
-        why = without.note.iloc[0] if len(without) else ""
-        if len(found):
-            return Measured(summarise(found.value.to_numpy(float)), why, lines_of(found))
-        if len(mine):
-            return Measured(None, why)
-        return Measured(None, method(name).skip(dataset(data)) or "not in this preset")
+        places = self._places.get((data, name, variant, metric_name))
+        if places is None:
+            return Measured(None, method(name).skip(dataset(data)) or "not in this preset")
+        has = ~np.isnan(self._values[places])
+        found, without = places[has], places[~has]
+        why = self._notes[without[0]] if len(without) else ""
+        summary = summarise(self._values[found]) if len(found) else None
+        return Measured(summary, why, tuple(self._lines[found].tolist()))
 
 
 def measured(rows: pd.DataFrame, data: str, name: str, variant: str, metric_name: str) -> Measured:
