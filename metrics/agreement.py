@@ -79,6 +79,7 @@ class AgreementCeiling(Agreement):
     name = "agreement_ceiling"
     version = 1
     title = "class agreement of real images"
+    places = {"latent_usage": 65}
     direction = "none"
     needs = ("y_test", "probe_x", "probe_y", "x_test")
     images = "x_test"

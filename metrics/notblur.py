@@ -1,4 +1,7 @@
-"""NotBlur: are images made from codes as sharp as their sources? The paper's tick, with a number beside it."""
+"""NotBlur: are images made from codes as sharp as their sources? The paper's tick, with a number beside it.
+
+It does not see speckle: smooth images with a little noise have as much Laplacian as sharp ones (``speckle`` tells them apart).
+"""
 
 from typing import ClassVar
 
@@ -18,6 +21,9 @@ class NotBlur(Metric[NoConfig]):
 
     Tick: within [0.5, 2]; below it is blurred, above it is noisy. The Laplacian is the 4-neighbour one inside the
     image (no padding), its variance over all pixels and channels. Sources without any edge are left out, with a note.
+
+    It does not see whether what is sharp belongs there: a blurred image with noise of the right strength is ticked.
+    ``speckle`` sees that.
     """
 
     name = "notblur"

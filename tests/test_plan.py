@@ -49,6 +49,8 @@ def test_an_overlay_is_merged_key_by_key_and_written_out(here):
     merged = Plan.read({"presets": {"tiny": {"seeds": [7], "train": {"steps": 3}}}})
     assert {cell.seed for cell in merged.cells.values()} == {7} and set(merged.steps.values()) == {3}
     assert {cell.method for cell in merged.cells.values()} == {cell.method for cell in plain.cells.values()}
+    words = Plan.read({"presets": {"tiny": {"seeds": ["7"], "train": {"steps": "3"}}}})  # as --config gives them
+    assert words.cells == merged.cells and words.config == merged.config
     assert Path(merged.config).exists() and plain.config == "params.yaml"
     small = {
         "presets": {

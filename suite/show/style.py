@@ -31,7 +31,8 @@ CHOSEN = {
     "info_diffusion": ("#CC79A7", "P"), "info_vae": ("#D55E00", "s"), "paramrel_c": ("#0072B2", "o"),
     "paramrel_d": ("#7F3700", "D"), "paramrel_discretised": ("#003F63", "X"), "paramrel_mixed": ("#7B3F60", "v"),
     "vae": ("#A6A6A6", "<"), "columns": ("#000000", "^"), "ica": ("#808080", ">"), "pca": ("#8A6A1F", "P"),
-    "pixels": ("#882255", "s"), "untrained": ("#44AA99", "o"),
+    "pixels": ("#882255", "s"), "untrained": ("#44AA99", "o"), "bfn_c": ("#332288", "^"), "bfn_d": ("#999933", "D"),
+    "bfn_discretised": ("#DDCC77", "X"),
 }  # fmt: skip
 """Colours and markers of methods that are often shown together: Okabe and Ito's colours without yellow (too light on
 white), darker shades of them, greys, some of Tol's. Colours that share a marker are told apart by everybody (a test).
