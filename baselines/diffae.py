@@ -1,7 +1,7 @@
 """DiffAE: a diffusion model whose noise predictor sees a semantic code of the image (arXiv 2111.15640)."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ LEAST_SIGNAL = 1e-12
 class DiffAeConfig(TimesConfig, PreconditioningConfig):
     """Settings of the diffusion."""
 
-    later = ("times",)
+    later: ClassVar[tuple[str, ...]] = ("times",)
 
     n_times: int = Field(1000, ge=2)
     """T."""
@@ -67,7 +67,10 @@ class DiffAeConfig(TimesConfig, PreconditioningConfig):
         return self
 
 
-class DiffAe(Method):
+D = TypeVar("D", bound=DiffAeConfig)
+
+
+class DiffAe(Method[D]):
     """Squared error of eps (or of v) predicted from (x_t, t, z), with z = e(x).
 
     Images are taken as [-1, 1], binary ones as -1 and 1, and thresholded at 0 when they come out. z is passed at every
@@ -79,20 +82,24 @@ class DiffAe(Method):
     version = 2
     title = "DiffAE"
     source = "K. Preechakul et al., arXiv 2111.15640"
-    Config = DiffAeConfig
+    Config: ClassVar[type[DiffAeConfig]] = DiffAeConfig
     usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
     """Times 1 - t/T at which losses with swapped codes are compared."""
     reconstruction_steps = 20
     """DDIM steps each way of ``reconstruct`` (the official evaluation's number)."""
 
-    def __init__(self, data: DataSet, net: Network, config: DiffAeConfig) -> None:
+    centres: Tensor
+    """Values of the data's bins in [-1, 1], (K,)."""
+
+    def __init__(self, data: DataSet, net: Network, config: D) -> None:
         super().__init__(data, net, config)
-        n_channels, *side = data.shape
-        self.encoder = Encoder(n_channels, self._head_width(), tuple(side), net, time=False)
+        n_channels, side = data.shape[0], data.shape[1:]
+        self.encoder = Encoder(n_channels, self._head_width(), side, net, time=False)
         self.spectrum = config.spectrum(data)
         self.decoder = UNet((2 if config.at_input else 1) * n_channels, n_channels, net)
         n_left = budget(data.shape, net) - n_parameters(self.encoder) - n_parameters(self.decoder)
-        self.prior = matched(lambda size: LatentPrior(net.latent_dim, 8 * (size + 1)), n_left)
+        prior = matched(lambda size: LatentPrior(net.latent_dim, 8 * (size + 1)), n_left)
+        self.prior = cast(LatentPrior, prior)
         self.diffusion = Diffusion(config.n_times, config.beta_first, config.beta_last)
         self.register_buffer("centres", 2 * data.centres - 1, persistent=False)
 
@@ -240,12 +247,13 @@ class DiffAe(Method):
         With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``), and
         v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
         """
+        u = t / self.diffusion.n_times
+        if self.spectrum is None:
+            return self.decoder(x_t, u, z).float()
         signal, noise = at(self.diffusion.signal, t, x_t), at(self.diffusion.noise, t, x_t)
         shown = (signal * x_t, signal.square(), noise.square())
-        seen = x_t
-        if self.config.at_input:
-            seen = torch.cat((x_t, self.spectrum.posterior_mean(*shown)), 1)
-        out = self.decoder(seen, t / self.diffusion.n_times, z).float()
+        seen = torch.cat((x_t, self.spectrum.posterior_mean(*shown)), 1) if self.config.at_input else x_t
+        out = self.decoder(seen, u, z).float()
         if not self.config.at_output:
             return out
         return (signal * x_t - self.spectrum.estimate(out, *shown)) / noise

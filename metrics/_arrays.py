@@ -14,14 +14,14 @@ SHAPES: Mapping[str, str] = {
     "progressive_z": "S N d", "progressive_s": "S",
     "x_test": "M C H W", "y_test": "M k?", "probe_x": "P C H W", "probe_y": "P k?", "binary": "",
     "decoded": "M C H W", "reconstructed": "M C H W", "reconstructed_permuted": "M C H W", "generated": "M C H W",
-    "interpolated": "I F C H W",
+    "sampled": "G C H W", "interpolated": "I F C H W",
     "round_trip": "R C H W", "round_trip_permuted": "R C H W", "round_trip_source": "R C H W", "subcode": "R ...",
     "loss_points": "T", "loss_own": "T M", "loss_permuted": "T M", "loss_mean": "T M", "loss_prior": "T M",
     "nll_data": "M", "nll_kl": "M", "nll_columns": "M L", "column_classes": "L",
 }  # fmt: skip
 """What arrays are called and their shapes: the same letter is the same size, "k?" may be missing, "..." is the rest.
 Images, codes and labels of N items for probes, of M held-out images for the decoder (R of them go round), of P training
-images for ``agreement``; S and T flow times; I interpolations of F frames; L columns of a table."""
+images for classifiers; G samples from the prior; S and T flow times; I interpolations of F frames; L columns of a table."""
 
 SLACK = 1e-3
 """How far values may be outside of their domain: rounding of pixels and of nats."""

@@ -1,4 +1,4 @@
-"""Pairs of images."""
+"""Pairs of images, and noise to compare them with."""
 
 import numpy as np
 
@@ -23,3 +23,12 @@ def binary_pairs(arrays: Arrays, made: str) -> tuple[np.ndarray, np.ndarray]:
     if not np.isin(source, (0, 1)).all():
         raise UserError("x_test holds other values than 0 and 1, and binary is True: leave binary out for grey values")
     return arrays[made] > 0.5, source > 0.5
+
+
+def noise_like(images: np.ndarray) -> np.ndarray:
+    """Images (M, C, H, W) with the pixels of each channel shuffled over all images and places: the data's grey values and
+    nothing else. One fixed draw."""
+    by_channel = images.transpose(1, 0, 2, 3)
+    rng = np.random.default_rng([0, len(images)])
+    shuffled = rng.permuted(by_channel.reshape(len(by_channel), -1), axis=1)
+    return shuffled.reshape(by_channel.shape).transpose(1, 0, 2, 3)

@@ -78,6 +78,8 @@ class Method(nn.Module, ABC, Generic[C]):
     source: ClassVar[str]
     trained: ClassVar[bool] = True
     """False: ``fit`` is all there is; no optimiser step is made."""
+    no_code: ClassVar[str | None] = None
+    """Why it has no code, where it has none: ``encode`` then raises ``Unsupported`` with this reason."""
     tables: ClassVar[bool] = False
     """Whether it makes sense on a table whose columns have different types (a data set of kind "mixed")."""
     Config: ClassVar[type[Frozen]] = NoConfig
@@ -189,7 +191,7 @@ class Untrained(Method[C], ABC):
         raise Unsupported(f"{self.name} is not trained")
 
 
-METHODS = Registry("method", "paramrel.methods", Method)
+METHODS: Registry[Method[Any]] = Registry("method", "paramrel.methods", Method)
 search(METHODS.group, "paramrel.methods")
 
 

@@ -1,7 +1,7 @@
 """Settings of preconditioning by a Gaussian model of the training images (``paramrel.spectrum``), for flows and
 diffusions."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from paramrel.data import DataSet
 from paramrel.settings import Frozen
@@ -11,7 +11,7 @@ from paramrel.spectrum import Preconditioning, Spectrum
 class PreconditioningConfig(Frozen):
     """Which model of the images is measured before training, and where its estimate of x enters."""
 
-    later = ("precondition", "estimate")
+    later: ClassVar[tuple[str, ...]] = ("precondition", "estimate")
 
     precondition: Preconditioning = "none"
     """The Gaussian model of the training images, measured in ``fit`` and kept with the weights. none: there is none, the

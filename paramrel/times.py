@@ -22,7 +22,7 @@ BETA_FIRST, BETA_LAST = 0.1, 20.0
 class TimesConfig(Frozen):
     """Settings of ``times: edm``, for flows and for diffusions."""
 
-    later = ("times_centre", "times_width", "times_uniform")
+    later: ClassVar[tuple[str, ...]] = ("times_centre", "times_width", "times_uniform")
 
     times_centre: float = -0.5
     """Mean of ln sigma, where sigma is the noise's standard deviation over the signal's, for images in [-1, 1]. Larger

@@ -3,7 +3,6 @@
 import json
 import math
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
 
 from paramrel.checkpoint import load_state, save_state, save_weights
 from paramrel.data import DataSet
@@ -21,6 +19,7 @@ from paramrel.errors import UserError
 from paramrel.files import append_text, write_text
 from paramrel.method import Method
 from paramrel.networks import initialise
+from paramrel.progress import progress
 from paramrel.rng import Rng
 from paramrel.settings import Precision, Runtime, Train
 
@@ -67,7 +66,7 @@ def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Ru
     started = time.monotonic() - seconds
     method.train()
     with StopSignal() as stop:
-        for step in progress(first, settings.steps):
+        for step in progress(range(first, settings.steps), first=first, total=settings.steps):
             batch = data.to_model(images[batches.indices(step)].to(device), rng.at("data", step))
             batch = mirror_half(batch, rng.at("flip", step)) if settings.flip else batch
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
@@ -243,9 +242,3 @@ class StopSignal:
     def __exit__(self, *_: object) -> None:
         for number, handler in self.old.items():
             signal.signal(number, handler)
-
-
-def progress(first: int, last: int) -> tqdm:
-    """A progress bar on a terminal; a quiet line every half minute in a log."""
-    terminal = sys.stderr.isatty()
-    return tqdm(range(first, last), initial=first, total=last, mininterval=0.2 if terminal else 30, ascii=not terminal)

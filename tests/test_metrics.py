@@ -25,7 +25,7 @@ def arrays(n: int = 200, d: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
     return {
         "z": z, "y": y, "z_sampled": z + rng.normal(size=z.shape), "z_std": np.full((n, d), 0.5),
         "z_other_type": z + rng.normal(size=z.shape),
-        "x_test": x, "y_test": y, "probe_x": x, "probe_y": y, "generated": x, "decoded": 0.8 * x + 0.1,
+        "x_test": x, "y_test": y, "probe_x": x, "probe_y": y, "generated": x, "sampled": x[::-1], "decoded": 0.8 * x + 0.1,
         "binary": np.array(True), "loss_points": np.array(["u=0.1", "u=0.3"]),
         "loss_own": np.ones((2, n)), "loss_permuted": np.array([[1.0], [3.0]]).repeat(n, 1),
         "loss_mean": np.ones((2, n)), "loss_prior": np.ones((2, n)), "nll_data": np.full(n, 16 * np.log(2)),

@@ -135,6 +135,7 @@ class DiscreteFlow(Flow):
         ``output_model``."""
         out = out.float()
         if self.output_model is not None:
+            assert state is not None and u is not None, "a model of the images needs evidence"
             chance = (1 + self.output_model.posterior_mean(*self.evidence(state, u))) / 2
             out = out + chance.clamp(LEAST_CHANCE, 1 - LEAST_CHANCE).logit()
         if self.n_classes == 2:

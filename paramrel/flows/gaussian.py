@@ -290,7 +290,7 @@ class _ExpectedCentre(torch.autograd.Function):
     """Edges at a time."""
 
     @staticmethod
-    def forward(ctx, mean: Tensor, std: Tensor, centres: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx, mean: Tensor, std: Tensor, centres: Tensor) -> Tensor:
         width = centres[1] - centres[0]
         total, d_mean, d_std = torch.zeros_like(mean), torch.zeros_like(mean), torch.zeros_like(mean)
         for edges in (centres[:-1] + width / 2).split(_ExpectedCentre.CHUNK):
@@ -303,6 +303,6 @@ class _ExpectedCentre(torch.autograd.Function):
         return centres[-1] - width * total
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         d_mean, d_std = ctx.saved_tensors
         return gradient * d_mean, gradient * d_std, None

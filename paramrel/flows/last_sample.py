@@ -57,7 +57,7 @@ class LastSample(Flow):
         """The last sample before s; ``state`` is forgotten."""
         return self.sample(x, s, rng)
 
-    def alpha(self, i: int, n: int) -> float:
+    def alpha(self, i: int, n: int) -> float | Tensor:
         """Raises ``Unsupported`` for another number of steps than ``n``: the networks know no other samples."""
         if n != self.n:
             raise Unsupported(f"update: last_sample was trained for {self.n} steps (n_updates), not for {n}")

@@ -1,7 +1,7 @@
 """What every method over a Bayesian flow has: the flow, the times of its training, and a decoder of its states."""
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from paramrel.times import TimesConfig, training_times
 class FlowConfig(TimesConfig, PreconditioningConfig):
     """Settings of every method over a flow, whatever the flow."""
 
-    later = ("n_updates", "times", "update")
+    later: ClassVar[tuple[str, ...]] = ("n_updates", "times", "update")
 
     update: Literal["bayes", "last_sample"] = "bayes"
     """bayes: theta_u adds up all sender samples up to u. last_sample, an ablation: the networks see the last of
@@ -35,14 +35,24 @@ class FlowConfig(TimesConfig, PreconditioningConfig):
     uniform u, and the squared error of v (``times.EdmTimes``). The likelihood is the flow's own whatever is trained."""
 
 
-class FlowMethod(Method):
+F = TypeVar("F", bound=FlowConfig)
+
+
+class Models(TypedDict):
+    """Where a flow has a Gaussian model of the images."""
+
+    input_model: Spectrum | None
+    output_model: Spectrum | None
+
+
+class FlowMethod(Method[F]):
     """A decoder psi(theta_u, u, z) over a Bayesian flow; subclasses say where z comes from."""
 
     Config: ClassVar[type[FlowConfig]]
     decoder: nn.Module
     """(network input, u (N,), z) to what ``Flow.output`` reads, (N, C, H, W)."""
 
-    def __init__(self, data: DataSet, net: Network, config: FlowConfig) -> None:
+    def __init__(self, data: DataSet, net: Network, config: F) -> None:
         super().__init__(data, net, config)
         self.spectrum = config.spectrum(data)
         flow = self.make_flow(data, config)
@@ -50,11 +60,11 @@ class FlowMethod(Method):
         self.times = training_times(config.times, self.flow, config)
 
     @abstractmethod
-    def make_flow(self, data: DataSet, config: FlowConfig) -> Flow:
+    def make_flow(self, data: DataSet, config: F) -> Flow:
         """The flow over the data's values."""
 
     @property
-    def models(self) -> dict[str, Spectrum | None]:
+    def models(self) -> Models:
         """``spectrum`` where a flow takes it (``input_model``, ``output_model``)."""
         config = self.config
         return {

@@ -1,6 +1,6 @@
 """ParamReL: semantic codes inside a Bayesian flow network (arXiv 2405.15268, section 3), for any flow."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ ZMode = Literal["once", "per_step", "self"]
 class ParamRelConfig(FlowConfig):
     """Settings of ParamReL that do not depend on the flow."""
 
-    later = ("dropped_weight", "posterior")
+    later: ClassVar[tuple[str, ...]] = ("dropped_weight", "posterior")
 
     z_source: Literal["self", "ahead", "data"] = "ahead"
     """Which theta_s the code in training comes from. self: s = u, as published; then z tells the decoder nothing
@@ -71,7 +71,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """Rows of the benchmark: as published; published with theta dropout; ours."""
 
 
-class ParamRel(FlowMethod):
+P = TypeVar("P", bound=ParamRelConfig)
+
+
+class ParamRel(FlowMethod[P]):
     """Self-encoder q(z | theta_u, u) and parameter decoder psi(theta_u, z, u) over a Bayesian flow.
 
     With ``theta_dropout`` 1 there is no flow (``ParamRelConfig.no_flow``). What is left is an autoencoder with the same
@@ -83,7 +86,7 @@ class ParamRel(FlowMethod):
     variants = VARIANTS
     usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
 
-    def __init__(self, data: DataSet, net: Network, config: ParamRelConfig) -> None:
+    def __init__(self, data: DataSet, net: Network, config: P) -> None:
         super().__init__(data, net, config)
         static, joint = config.encoder == "static", config.path == "joint"
         self.source_of_codes = code_source(self.flow, config.z_source, joint=joint, static=static)
@@ -268,6 +271,7 @@ class ParamRel(FlowMethod):
         mean, log_var = self._posterior(theta, torch.ones(len(x), device=x.device))
         if self.scatter is not None:
             return self.scatter.widen(mean, rng.normal("z 1", tuple(mean.shape)))
+        assert log_var is not None, "only a point has a scatter"
         return self._draw(mean, log_var, rng, "z 1"), kl_standard_normal(mean, log_var)
 
     def _posterior(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -100,8 +100,9 @@ def cells(preset: Preset, missing: list[str] | None = None) -> list[Cell]:
 
 def controls(preset: Preset) -> list[Cell]:
     """The cell of each data set on whose codes metrics are also measured with shuffled labels: its last method's
-    last variant, first seed."""
-    last = {cell.dataset: cell for cell in cells(preset) if cell.seed == preset.seeds[0]}
+    last variant, of methods that have codes, first seed."""
+    coded = (cell for cell in cells(preset) if method(cell.method).no_code is None)
+    last = {cell.dataset: cell for cell in coded if cell.seed == preset.seeds[0]}
     return list(last.values())
 
 
@@ -112,7 +113,7 @@ def explored(preset: Preset) -> list[Cell]:
 
 def makes_images(cls: type[Method]) -> bool:
     """Whether a method makes images of codes: alone, or with a subcode."""
-    return cls.decode is not Method.decode or cls.render is not Method.render
+    return cls.no_code is None and (cls.decode is not Method.decode or cls.render is not Method.render)
 
 
 def method_names(preset: Preset, data_name: str) -> tuple[str, ...]:
@@ -146,7 +147,7 @@ def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int
     if variant not in known:
         raise unknown(f"variant of {name}", variant, known)
     chosen, of_method = known[variant], preset.per_method.get(name, Override())
-    parts = [preset, preset.per_dataset.get(data_name, DatasetOverride()), of_method, chosen]
+    parts: list[Any] = [preset, preset.per_dataset.get(data_name, DatasetOverride()), of_method, chosen]
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     for part in parts:
