@@ -40,10 +40,11 @@ RUNS, STATE = PLAN.runs, PLAN.state
 # Said to every command. Parameters do not trigger reruns (see profiles/default); hashes in the paths do.
 COMMON = f"--config {PLAN.config} --preset {PLAN.name} --runs {RUNS}"
 
-# The cores of the machine that submits say nothing of the nodes': jobs of a group run side by side, as many as there are.
+# On a cluster the jobs of a group run one after the other (Slurm's plugin waits for each), so they ask for the cores and
+# the memory of one, and for the time of all; the cores of the machine that submits say nothing of the nodes'.
 if IS_MAIN and workflow.resource_settings.nodes is not None:
     workflow.resource_settings.cores = sys.maxsize
-    workflow.register_resource("_cores", sys.maxsize)
+    workflow.register_resource("_cores", PLAN.threads)
 
 # GPUs of this machine are handed out one job at a time (runtime.trainings_per_gpu: several). Clusters count their own.
 if (
