@@ -166,6 +166,19 @@ def test_binary_images_start_from_the_models_chances():
     assert ours < 0.5, "a coin costs .69"
 
 
+@pytest.mark.parametrize("name", ["paramrel_c", "paramrel_discretised", "paramrel_d"])
+def test_a_flow_without_memory_shows_the_model_what_it_heard(name):
+    """Up to the first of 3 steps nothing was forgotten, so the output is that of the flow itself."""
+    x = images(ALL[name], 8)
+    bayes, forgets = (made(name, update=update, n_updates=3, estimate="both") for update in ("bayes", "last_sample"))
+    u, z = torch.full((8,), 0.2), torch.zeros(8, 8)
+    with torch.no_grad():
+        states = [built.flow.sample(built.flow.to_flow(x), u, RNG) for built in (bayes, forgets)]
+        first, second = (b.flow.direction(b._output(s, u, z)) for b, s in zip((bayes, forgets), states, strict=True))
+        assert torch.allclose(first, second, atol=1e-3)
+        assert torch.isfinite(forgets.loss(x, RNG).total)
+
+
 def test_more_than_two_classes_have_no_such_model():
     with pytest.raises(UserError, match="17 classes per pixel.*precondition to none"):
         build("paramrel_d", dataset("digits"), precondition="spectrum")
