@@ -1,4 +1,4 @@
-"""A Bayesian flow without a code: ParamReL's decoder and flow, likelihood and samples, and nothing that needs a code."""
+"""A Bayesian flow without a code: ParamReL's flow and decoder, a likelihood and samples, and reasons for the rest."""
 
 import os
 from pathlib import Path
