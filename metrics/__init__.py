@@ -29,7 +29,7 @@ __all__ = [
     "shuffle_labels",
 ]
 
-METRICS = Registry("metric", "paramrel.metrics", Metric)
+METRICS: Registry[Metric[Any]] = Registry("metric", "paramrel.metrics", Metric)
 search(METRICS.group, __name__)
 
 

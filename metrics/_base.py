@@ -81,6 +81,13 @@ class Metric(ABC, Generic[C]):
     """Arrays that it also reads where they are there: names of label columns."""
     family: ClassVar[str] = ""
     """Whose options it takes, if not its own: metrics that read one computation share them."""
+    places: ClassVar[Mapping[str, int]] = {}
+    """The tables that it stands in, by the names of their files, and its place there: columns go from the lowest number
+    to the highest. ``headline`` is the first table of the page. (Tables 2 and 3 have the columns of the paper.)"""
+    digits: ClassVar[int] = 3
+    """Decimals that tables show."""
+    unranked: ClassVar[str] = ""
+    """Why no method is marked as the best in it, though one direction is better; empty where one is."""
     by_default: ClassVar[bool] = True
     """False: measured only where it is named, never by "all"."""
     source: ClassVar[str]

@@ -20,6 +20,7 @@ class Accuracy(Metric[ProbeConfig]):
     family = "probe"
     version = 1
     title = "accuracy"
+    places = {"progressive": 30, "ablations": 30, "statistics": 20, "headline": 20}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
@@ -42,6 +43,7 @@ class AccuracyKnn(Accuracy):
 
     name = "accuracy_knn"
     title = "accuracy (k-NN)"
+    places = {}
     kind = "knn"
     by_default = False
 
@@ -51,5 +53,6 @@ class AccuracyForest(Accuracy):
 
     name = "accuracy_forest"
     title = "accuracy (forest)"
+    places = {}
     kind = "forest"
     by_default = False

@@ -35,6 +35,7 @@ class Agreement(Metric[NoConfig]):
     name = "agreement"
     version = 2
     title = "class agreement"
+    places = {"latent_usage": 60, "ablations": 40, "statistics": 30, "headline": 30}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("generated", "y_test", "probe_x", "probe_y", "x_test")
@@ -78,6 +79,7 @@ class AgreementCeiling(Agreement):
     name = "agreement_ceiling"
     version = 1
     title = "class agreement of real images"
+    places = {"latent_usage": 65}
     direction = "none"
     needs = ("y_test", "probe_x", "probe_y", "x_test")
     images = "x_test"

@@ -13,6 +13,7 @@ class BitsPerDim(Metric[NoConfig]):
     name = "bits_per_dim"
     version = 1
     title = "bits/dim"
+    places = {"likelihood": 10, "ablations": 100, "statistics": 40, "headline": 50}
     direction = "lower"
     range = (0.0, float("inf"))
     unit = "bits/dim"
@@ -33,6 +34,9 @@ class Distortion(Metric[NoConfig]):
     name = "distortion"
     version = 1
     title = "distortion"
+    places = {"likelihood": 20, "ablations": 110}
+    digits = 2
+    unranked = "who pays more in rate has less of it: their sum is the bound"
     direction = "lower"
     range = (0.0, float("inf"))
     unit = "nats/image"
@@ -49,6 +53,8 @@ class RateOfBound(Metric[NoConfig]):
     name = "rate"
     version = 1
     title = "rate"
+    places = {"likelihood": 30, "ablations": 120}
+    digits = 1
     direction = "none"
     range = (0.0, float("inf"))
     unit = "nats/image"

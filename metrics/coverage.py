@@ -1,5 +1,6 @@
 """Density and coverage: how many samples look real, and how much of what is real they look like."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ class Coverage(Metric[NoConfig]):
     name = "coverage"
     version = 1
     title = "coverage of samples"
+    places: ClassVar[Mapping[str, int]] = {"images": 200}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("sampled", "probe_x", "probe_y")
@@ -51,6 +53,7 @@ class CoverageGenerated(Coverage):
 
     name = "coverage_generated"
     title = "coverage of images generated at own codes"
+    places: ClassVar[Mapping[str, int]] = {}
     needs = ("generated", "probe_x", "probe_y")
     made = "generated"
 
@@ -60,6 +63,7 @@ class CoverageReal(Coverage):
 
     name = "coverage_real"
     title = "coverage of real images"
+    places: ClassVar[Mapping[str, int]] = {}
     direction = "none"
     needs = ("x_test", "probe_x", "probe_y")
     made = "x_test"
@@ -73,6 +77,7 @@ class Density(Coverage):
 
     name = "density"
     title = "density of samples (1 is right)"
+    places: ClassVar[Mapping[str, int]] = {"images": 190}
     direction = "none"
     range = (0.0, float("inf"))
 
@@ -85,6 +90,7 @@ class DensityGenerated(Density):
 
     name = "density_generated"
     title = "density of images generated at own codes (1 is right)"
+    places: ClassVar[Mapping[str, int]] = {}
     needs = ("generated", "probe_x", "probe_y")
     made = "generated"
 
@@ -94,6 +100,7 @@ class DensityReal(Density):
 
     name = "density_real"
     title = "density of real images (1 is right)"
+    places: ClassVar[Mapping[str, int]] = {}
     needs = ("x_test", "probe_x", "probe_y")
     made = "x_test"
 

@@ -174,6 +174,7 @@ class Dci(Metric[DciConfig]):
     family = "dci"
     version = 2
     title = "DCI (D)"
+    places = {"disentanglement": 10, "ablations": 130, "statistics": 50, "headline": 60}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
@@ -206,6 +207,7 @@ class DciCompleteness(Dci):
 
     name = "dci_completeness"
     title = "DCI (C)"
+    places = {"disentanglement": 20}
 
     def score(self, split: Fitted) -> float:
         return completeness(split.importance)
@@ -221,6 +223,7 @@ class DciInformativeness(Dci):
 
     name = "dci_informativeness"
     title = "DCI (I)"
+    places = {"disentanglement": 30}
 
     def score(self, split: Fitted) -> float:
         return split.test_accuracy

@@ -86,6 +86,7 @@ class FactorVae(Metric[FactorVaeConfig]):
     name = "factor_vae"
     version = 2
     title = "FactorVAE score"
+    places = {"disentanglement": 40}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")

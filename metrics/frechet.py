@@ -1,5 +1,6 @@
 """Fréchet distance of made and real images, in features of a classifier of the data set itself."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ class Frechet(Metric[NoConfig]):
     name = "frechet"
     version = 1
     title = "Fréchet distance of samples"
+    places: ClassVar[Mapping[str, int]] = {"images": 160}
     direction = "lower"
     range = (0.0, float("inf"))
     needs = ("sampled", "probe_x", "probe_y")
@@ -45,6 +47,7 @@ class FrechetGenerated(Frechet):
 
     name = "frechet_generated"
     title = "Fréchet distance of images generated at own codes"
+    places: ClassVar[Mapping[str, int]] = {"images": 170}
     needs = ("generated", "probe_x", "probe_y")
     made = "generated"
 
@@ -54,6 +57,7 @@ class FrechetReal(Frechet):
 
     name = "frechet_real"
     title = "Fréchet distance of real images"
+    places: ClassVar[Mapping[str, int]] = {"images": 180}
     direction = "none"
     needs = ("x_test", "probe_x", "probe_y")
     made = "x_test"

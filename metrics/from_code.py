@@ -12,6 +12,8 @@ class MseFromCode(Metric[NoConfig]):
     name = "mse_from_code"
     version = 1
     title = "MSE from z alone"
+    places = {"latent_usage": 100, "ablations": 90}
+    digits = 4
     direction = "lower"
     range = (0.0, 1.0)
     needs = ("decoded", "x_test")
@@ -33,6 +35,7 @@ class BitAccuracyFromCode(Metric[NoConfig]):
     name = "bit_accuracy_from_code"
     version = 1
     title = "pixels right from z alone"
+    places = {"latent_usage": 110}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("decoded", "x_test", "binary")

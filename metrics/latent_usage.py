@@ -48,6 +48,9 @@ class LossOwn(DecoderLoss):
 
     name = "loss_own"
     title = "loss, own z"
+    places = {"latent_usage": 10}
+    digits = 2
+    unranked = "losses of different kinds of decoders are compared within a line"
     kind = "own"
     needs = ("loss_own", "loss_points")
 
@@ -57,6 +60,8 @@ class LossPermuted(DecoderLoss):
 
     name = "loss_permuted"
     title = "loss, permuted z"
+    places = {"latent_usage": 20}
+    digits = 2
     direction = "none"
     kind = "permuted"
     needs = ("loss_permuted", "loss_points")
@@ -67,6 +72,8 @@ class LossMean(DecoderLoss):
 
     name = "loss_mean"
     title = "loss, z = 0"
+    places = {"latent_usage": 30}
+    digits = 2
     direction = "none"
     kind = "mean"
     needs = ("loss_mean", "loss_points")
@@ -77,6 +84,8 @@ class LossPrior(DecoderLoss):
 
     name = "loss_prior"
     title = "loss, prior z"
+    places = {"latent_usage": 40}
+    digits = 2
     direction = "none"
     kind = "prior"
     needs = ("loss_prior", "loss_points")
@@ -88,6 +97,9 @@ class PermutedRatio(Metric[NoConfig]):
     name = "permuted_ratio"
     version = 1
     title = "permuted/own"
+    places = {"latent_usage": 50, "ablations": 50, "headline": 40}
+    digits = 2
+    unranked = "losses of different kinds of decoders are compared within a line"
     direction = "higher"
     range = (0.0, float("inf"))
     needs = ("loss_own", "loss_permuted", "loss_points")
@@ -110,6 +122,8 @@ class ActiveUnits(Metric[NoConfig]):
     name = "active_units"
     version = 1
     title = "active units"
+    places = {"latent_usage": 80, "ablations": 60}
+    digits = 1
     direction = "none"
     range = (0.0, float("inf"))
     needs = ("z", "z_std")
@@ -125,6 +139,8 @@ class Rate(Metric[NoConfig]):
     name = "kl"
     version = 1
     title = "KL"
+    places = {"latent_usage": 90, "ablations": 70}
+    digits = 1
     direction = "none"
     range = (0.0, float("inf"))
     unit = "nats/image"

@@ -46,6 +46,7 @@ class Mig(OfInformation):
 
     name = "mig"
     title = "MIG (not in the paper)"
+    places = {"disentanglement": 70}
     source = "R. Chen et al., arXiv 1802.04942, with disentanglement_lib's 20 equal bins"
 
     def score(self, information: np.ndarray, entropies: np.ndarray) -> float:
@@ -60,6 +61,7 @@ class Modularity(OfInformation):
 
     name = "modularity"
     title = "modularity (not in the paper)"
+    places = {"disentanglement": 80}
     source = "K. Ridgeway, M. Mozer, arXiv 1802.05312, with disentanglement_lib's 20 equal bins"
 
     def score(self, information: np.ndarray, entropies: np.ndarray) -> float:

@@ -29,6 +29,7 @@ class NotBlur(Metric[NoConfig]):
     name = "notblur"
     version = 1
     title = "sharpness ratio (NotBlur)"
+    places = {"images": 60}
     direction = "none"
     range = (0.0, float("inf"))
     needs = ("reconstructed", "x_test")
@@ -55,6 +56,7 @@ class NotBlurFromCode(NotBlur):
 
     name = "notblur_from_code"
     title = "sharpness ratio from z alone"
+    places = {"images": 70}
     needs = ("decoded", "x_test")
     made = "decoded"
 

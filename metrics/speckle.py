@@ -1,5 +1,6 @@
 """Speckle: is there grain in images that real ones do not have?"""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ class Speckle(Metric[NoConfig]):
     name = "speckle"
     version = 1
     title = "speckle of samples (1 is right)"
+    places: ClassVar[Mapping[str, int]] = {"images": 130}
     direction = "none"
     range = (0.0, float("inf"))
     needs = ("sampled", "x_test")
@@ -44,6 +46,7 @@ class SpeckleGenerated(Speckle):
 
     name = "speckle_generated"
     title = "speckle of images generated at own codes (1 is right)"
+    places: ClassVar[Mapping[str, int]] = {"images": 140}
     needs = ("generated", "x_test")
     made = "generated"
 
@@ -53,6 +56,7 @@ class SpeckleFromCode(Speckle):
 
     name = "speckle_from_code"
     title = "speckle from z alone (1 is right)"
+    places: ClassVar[Mapping[str, int]] = {"images": 150}
     needs = ("decoded", "x_test")
     made = "decoded"
 

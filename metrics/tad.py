@@ -201,6 +201,7 @@ class TotalAurocDifference(_OfAttributes):
 
     name = "tad"
     title = "TAD"
+    places = {"disentanglement": 50, "ablations": 140, "statistics": 60}
     source = "E. Yeats et al., NashAE (arXiv 2209.10677), in the form of arXiv 2306.08757"
 
     def score(self, result: Tad) -> float:
@@ -230,6 +231,8 @@ class CapturedAttributes(_OfAttributes):
 
     name = "attrs"
     title = "ATTRS"
+    places = {"disentanglement": 60}
+    digits = 1
     source = TotalAurocDifference.source
 
     def score(self, result: Tad) -> float:
@@ -241,6 +244,7 @@ class TadNashae(TotalAurocDifference):
 
     name = "tad_nashae"
     title = "TAD (grid)"
+    places = {}
     mode = "nashae"
     by_default = False
 
@@ -250,6 +254,7 @@ class AttrsNashae(CapturedAttributes):
 
     name = "attrs_nashae"
     title = "ATTRS (grid)"
+    places = {}
     mode = "nashae"
     by_default = False
 

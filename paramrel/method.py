@@ -191,7 +191,7 @@ class Untrained(Method[C], ABC):
         raise Unsupported(f"{self.name} is not trained")
 
 
-METHODS = Registry("method", "paramrel.methods", Method)
+METHODS: Registry[Method[Any]] = Registry("method", "paramrel.methods", Method)
 search(METHODS.group, "paramrel.methods")
 
 

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from paramrel.errors import UserError, unknown
+
+M = TypeVar("M")
 
 PLUGINS = "PARAMREL_PLUGINS"
 """Environment variable: Python files with members, separated as in PATH. Jobs of a workflow inherit it."""
@@ -48,7 +50,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Registry:
+class Registry(Generic[M]):
     """The members of one kind: concrete subclasses of ``base`` with a ``name`` of their own."""
 
     kind: str
@@ -58,7 +60,7 @@ class Registry:
     base: type
 
     @property
-    def members(self) -> dict[str, type]:
+    def members(self) -> dict[str, type[M]]:
         """Those that are sound, by name."""
         return _find(self.base, _places(self.group)).members
 
@@ -67,13 +69,13 @@ class Registry:
         """The reason for each that is not, by name."""
         return _find(self.base, _places(self.group)).broken
 
-    def every(self) -> dict[str, type]:
+    def every(self) -> dict[str, type[M]]:
         """``members``; each broken one is named on standard error, once."""
         for reason in self.broken.values():
             _warn(f"{self.kind} is left out: {reason}")
         return self.members
 
-    def get(self, name: str) -> type:
+    def get(self, name: str) -> type[M]:
         """The member called ``name``. Raises ``UserError``: why it is broken, or the nearest name."""
         if name in self.members:
             return self.members[name]
@@ -200,10 +202,10 @@ def fault(cls: Any, base: type) -> str | None:
 
 
 def _declared(cls: type, base: type) -> dict[str, Any]:
-    """Types of the fields that are declared between ``base`` and ``cls``, by name."""
+    """Types of the fields that are declared between ``base`` and ``cls``, by name; without those written as text."""
     fields: dict[str, Any] = {}
     for owner in reversed([owner for owner in cls.__mro__ if issubclass(owner, base)]):
-        for key, annotation in inspect.get_annotations(owner, eval_str=True).items():
+        for key, annotation in inspect.get_annotations(owner).items():
             if get_origin(annotation) is ClassVar:
                 fields[key] = get_args(annotation)[0]
     return fields

@@ -272,6 +272,34 @@ def test_a_broken_member_stops_only_what_needs_it(codes, tiny_params, tmp_path):
     assert_one_line_error(paramrel(*cell, "zz", **plugin), says)
 
 
+WRONG_SIZE = """
+import numpy as np
+from paramrel.data.digits import Digits, Labelled
+
+class Enlarged(Digits):
+    name = "digits_enlarged"
+
+    def load(self, split):
+        return Labelled(np.zeros((9, 1, 16, 16), np.uint8), np.arange(9))
+
+class Renamed(Digits):
+    name = "digits_renamed"
+    kind = "discret"
+"""
+
+
+def test_data_sets_that_are_not_as_declared_are_named_and_the_others_listed(tiny_params, tmp_path):
+    (tmp_path / "wrong.py").write_text(WRONG_SIZE)
+    plugin = {"PARAMREL_PLUGINS": str(tmp_path / "wrong.py")}
+    says = "digits_enlarged: images are (1, 16, 16), not of the declared shape (1, 8, 8) (C, H, W)"
+    listed = paramrel("data", "list", **plugin).stdout
+    assert f"digits_enlarged          broken: {says}" in listed and "\ndigits_binarized         ready" in listed
+    assert f"digits_renamed           broken: {tmp_path}/wrong.py: class Renamed: kind: Input should be" in listed
+    cell = ("train", "--method", "pca", "--config", str(tiny_params), "--runs", str(tmp_path), "--dataset")
+    assert_one_line_error(paramrel(*cell, "digits_enlarged", **plugin), says)
+    assert_one_line_error(paramrel(*cell, "digits_renamed", **plugin), "class Renamed: kind")
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

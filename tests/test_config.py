@@ -155,6 +155,8 @@ def test_what_snakemake_gives_as_words_is_read_again():
     given = {"tiny": {"seeds": ["0", "7"], "train": {"learning_rate": "1e-3", "flip": "true"}, "methods": ["vae"]}}
     read = {"tiny": {"seeds": [0, 7], "train": {"learning_rate": 0.001, "flip": True}, "methods": ["vae"]}}
     assert reread(given) == read == reread(read)
+    for word in ("", "[1", "{a: 1}", "2020-01-01", "a: b", "vae"):
+        assert reread(word) == word
 
 
 def test_settings_of_a_method_are_checked_too():

@@ -152,6 +152,7 @@ class Squares(DataSet):
         ({"labels": np.array(list("0123456789") * 2)}, "labels are text, not whole numbers"),
         ({"labels": np.zeros(20)}, "labels are float64, not whole numbers"),
         ({"labels": np.zeros((20, 2), int)}, r"labels \(20, 2\) do not fit the 1 declared column"),
+        ({"class_names": ()}, "no values of its labels are named: declare class_names"),
         ({"labels": np.arange(19) % 10}, "20 train images but 19 labels"),
         (
             {"images": np.zeros((0, 1, 28, 28), np.uint8), "labels": np.zeros(0, int)},
@@ -194,3 +195,25 @@ def test_fashion_mnist_at_32_is_what_pillow_makes_of_it(monkeypatch):
     assert np.abs(large[:, 0].astype(int) - np.stack(theirs)).max() <= 1
     values = FashionMnist32().to_model(torch.from_numpy(large), Rng((0,)))
     assert set(values.unique().tolist()) <= set(FashionMnist32().centres.tolist())
+
+
+def test_idx_files_are_read_as_torchvision_reads_them(tmp_path):
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+
+    from paramrel.data._idx import read_idx
+
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
+    (tmp_path / "a.idx").write_bytes(b"\x00\x00\x08\x03" + np.array(images.shape, ">i4").tobytes() + images.tobytes())
+    theirs = read_sn3_pascalvincent_tensor(str(tmp_path / "a.idx")).numpy()
+    assert np.array_equal(read_idx("idx", tmp_path / "a.idx"), theirs) and np.array_equal(theirs, images)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sheet_has_the_images_row_by_row(channels):
+    from suite.show.contact_sheet import tile
+
+    images = np.random.default_rng(0).integers(0, 256, (6, channels, 4, 5), dtype=np.uint8)
+    picture = np.asarray(tile(images, 3)).reshape(8, 15, channels)
+    for k, image in enumerate(images):
+        top, left = 4 * (k // 3), 5 * (k % 3)
+        assert np.array_equal(picture[top : top + 4, left : left + 5], image.transpose(1, 2, 0))

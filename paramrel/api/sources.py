@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from paramrel.api._pixels import Layout, to_uint8
 from paramrel.data._own import OwnImages, own_images
 from paramrel.errors import UserError
+from paramrel.progress import progress
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 NAMED = 10
@@ -139,7 +139,7 @@ def _read(files: list[Path], size: int | None, grey: bool) -> tuple[list[np.ndar
     pictures: list[Image.Image] = []
     bad: list[str] = []
     notes: set[str] = set()
-    for path in tqdm(files, desc="images", unit=" files", disable=None):
+    for path in progress(files, what="images", unit=" files", brief=True):
         try:
             with Image.open(path) as opened:
                 picture, changed = _upright(opened)

@@ -5,7 +5,7 @@ from paramrel.registry import Registry, search
 
 __all__ = ["Column", "DataSet", "Labelled", "Split", "dataset", "datasets"]
 
-DATASETS = Registry("data set", "paramrel.datasets", DataSet)
+DATASETS: Registry[DataSet] = Registry("data set", "paramrel.datasets", DataSet)
 search(DATASETS.group, __name__)
 
 

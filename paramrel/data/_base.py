@@ -88,7 +88,7 @@ class DataSet(ABC):
         """Whatever ``load`` a subclass writes, what it gives is checked against the declaration."""
         super().__init_subclass__(**kwargs)
         if "load" in vars(cls):
-            cls.load = _checked(cls.load)  # type: ignore[method-assign]
+            cls.load = _checked(cls.load)  # type: ignore[assignment]  # the class of self is wider
 
     @abstractmethod
     def load(self, split: Split) -> Labelled:

@@ -45,6 +45,8 @@ def check_labels(data: Declared, labels: np.ndarray) -> None:
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
         raise UserError(f"{data.name}: labels are {_kind(labels)}, not whole numbers: number the classes from 0")
     sizes = tuple(map(len, data.value_names))
+    if not all(sizes):
+        raise UserError(f"{data.name}: no values of its labels are named: declare class_names")
     columns = labels[:, None] if labels.ndim == 1 else labels
     if columns.ndim != 2 or columns.shape[1] != len(sizes):
         raise UserError(f"{data.name}: labels {labels.shape} do not fit the {len(sizes)} declared column(s)")

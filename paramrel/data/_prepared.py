@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,13 +17,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from filelock import FileLock
-from tqdm import tqdm
 
 from paramrel.data._base import SPLITS, DataSet, Labelled, Split, data_root
 from paramrel.data._checks import check_count, check_images, check_labels
 from paramrel.data._files import BLOCK, Form, check_space, download, verify
 from paramrel.errors import UserError
 from paramrel.files import write_json
+from paramrel.progress import progress
 
 Chunk = tuple[Split, np.ndarray, np.ndarray]
 """Some images of a split, uint8 (n, C, H, W), with their labels (n,) or (n, k), in the order of the split."""
@@ -186,12 +185,11 @@ class Prepared(DataSet):
         """Images go to disk part by part; labels are small."""
         files = {split: (partial / f"{split}-images.npy").open("wb") for split in SPLITS}
         labels: dict[Split, list[np.ndarray]] = {split: [] for split in SPLITS}
-        terminal = sys.stderr.isatty()
         try:
             for split, file in files.items():
                 header = {"descr": "|u1", "fortran_order": False, "shape": (counts[split], *self.shape)}
                 np.lib.format.write_array_header_1_0(file, header)
-            with tqdm(total=sum(counts.values()), desc=self.name, unit=" images", mininterval=0.2 if terminal else 30, ascii=not terminal) as bar:  # fmt: skip
+            with progress(what=self.name, unit=" images", total=sum(counts.values())) as bar:
                 for split, images, part_labels in parts:
                     check_images(self, images)
                     check_labels(self, part_labels)

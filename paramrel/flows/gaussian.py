@@ -266,9 +266,8 @@ class DiscretisedFlow(GaussianFlow):
     def mode(self, output: DiscretisedNormal) -> Tensor:
         """Centre of the likeliest bin, by tails as well: the two end bins or the one around the mean."""
         centres = self.flow_centres(output.mean)
-        candidates = torch.stack(
-            (self.quantise(output.mean), centres[0].expand(output.mean.shape), centres[-1].expand(output.mean.shape))
-        )  # fmt: skip
+        ends = (centre.expand_as(output.mean) for centre in (centres[0], centres[-1]))
+        candidates = torch.stack((self.quantise(output.mean), *ends))
         nll = binned_gaussian_nll(output.mean, output.std, candidates, centres)
         return candidates.gather(0, nll.argmin(0, keepdim=True)).squeeze(0)
 

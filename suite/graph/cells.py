@@ -147,7 +147,7 @@ def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int
     if variant not in known:
         raise unknown(f"variant of {name}", variant, known)
     chosen, of_method = known[variant], preset.per_method.get(name, Override())
-    parts = [preset, preset.per_dataset.get(data_name, DatasetOverride()), of_method, chosen]
+    parts: list[Any] = [preset, preset.per_dataset.get(data_name, DatasetOverride()), of_method, chosen]
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     for part in parts:

@@ -3,10 +3,10 @@
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
@@ -26,19 +26,29 @@ MAX_SEED = 2**32 - 1
 
 def partial(model: type[Frozen], name: str, **extra: Any) -> type[Frozen]:
     """``model`` with every field optional, for the places that say only what differs."""
-    fields = {
+    fields: dict[str, Any] = {
         key: (Annotated[field.annotation, Field(), *field.metadata] | None, Field(None, description=field.description))
         for key, field in model.model_fields.items()
     }
     return create_model(name, __base__=Frozen, **fields, **extra)
 
 
-NetworkOverride = partial(Network, "NetworkOverride")
-TrainOverride = partial(
-    Train,
-    "TrainOverride",
-    epochs=(Annotated[int, Field(ge=1)] | None, Field(None, description="Passes over the data, in place of steps.")),
-)
+if TYPE_CHECKING:  # classes that are made when this is run are no types
+
+    class NetworkOverride(Frozen): ...
+
+    class TrainOverride(Frozen): ...
+
+else:
+    NetworkOverride = partial(Network, "NetworkOverride")
+    TrainOverride = partial(
+        Train,
+        "TrainOverride",
+        epochs=(
+            Annotated[int, Field(ge=1)] | None,
+            Field(None, description="Passes over the data, in place of steps."),
+        ),
+    )
 
 
 class Evaluate(Frozen):
@@ -204,7 +214,8 @@ def parse(raw: Any, origin: str) -> Params:
 
 def resolve(params: Params, name: str, origin: str = "params.yaml") -> Preset:
     """The preset called ``name`` with everything it extends filled in."""
-    chain, merged = [name], {}
+    chain = [name]
+    merged: dict[str, Any] = {}
     while True:
         if chain[-1] not in params.presets:
             raise UserError(f"{origin}: {unknown('preset', chain[-1], params.presets)}")
@@ -232,7 +243,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def build(model: type[Model], raw: dict[str, Any], origin: str) -> Model:
+def build(model: type[Model], raw: Mapping[str, Any], origin: str) -> Model:
     """``model`` from ``raw``, or a ``UserError`` of one line: where, what, and the nearest known key.
 
     The one judge of what is written: as JSON, in which a list may be a tuple, and strictly, so that a word is never taken

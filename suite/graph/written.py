@@ -15,7 +15,7 @@ WORD, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 class Loader(yaml.SafeLoader):
     """YAML 1.1 with the numbers of YAML 1.2 (1e-3), in which every key is a word and stands once in its mapping."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
@@ -62,9 +62,15 @@ def read_yaml(path: Path) -> Any:
 
 
 def reread(value: Any) -> Any:
-    """Snakemake's ``--config KEY=VALUE`` gives the parts of a list or mapping as words: the same with numbers."""
+    """Snakemake's ``--config KEY=VALUE`` gives the parts of a list or mapping as words: the same with numbers, yes and no, and null."""
     if isinstance(value, dict):
         return {key: reread(part) for key, part in value.items()}
     if isinstance(value, list):
         return [reread(part) for part in value]
-    return parse_yaml(value, f"--config: {value!r}") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        read = parse_yaml(value, "--config")
+    except UserError:
+        return value
+    return read if isinstance(read, int | float) or value == "null" else value

@@ -1,6 +1,7 @@
 """Everything that needs a trained model, once: codes, reconstructions, generated images, losses, as plain arrays."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,13 @@ from torch import Tensor
 
 from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, Split, dataset
+from paramrel.devices import choose_device, described, make_cuda_deterministic
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import write_atomically, write_json
 from paramrel.latent_usage import derangement, swapped_losses
 from paramrel.method import Codes, Method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime
-from paramrel.training import choose_device, make_cuda_deterministic
 from paramrel.uses import images_per_batch
 from suite.graph.cells import Cell
 from suite.graph.config import Evaluate
@@ -87,6 +88,7 @@ def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.devi
     device = choose_device(runtime)
     if device.type == "cuda":
         make_cuda_deterministic()
+    print(described(device, "fp32", runtime.threads), file=sys.stderr, flush=True)
     model = cell.build()
     load_weights(run / "model.safetensors", model)
     return model.to(device).eval(), device
