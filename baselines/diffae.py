@@ -39,7 +39,8 @@ class DiffAeConfig(TimesConfig, PreconditioningConfig):
     parametrisation: Literal["eps", "v"] = "eps"
     """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps
     - sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z
-    tells what the image is, weigh as much as clean ones. Short trainings on small images need it (docs/loss_scales.md)."""
+    tells what the image is, weigh as much as clean ones. Short trainings on small images need it
+    (docs/loss_scales.md)."""
     times: Literal["uniform", "edm"] = "uniform"
     """uniform: t uniform in 1..T, as published. edm: the noise levels where images are decided, mixed with uniform t
     (``times.EdmTimes``; take ``parametrisation: v`` with it, whose squared error is then a flow's). The bound that is
