@@ -1,5 +1,7 @@
 """Preconditioning by a Gaussian model of the images, through the methods that have it (the model: test_spectrum.py)."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor
@@ -155,6 +157,13 @@ def test_a_deviation_of_the_discretised_output_is_that_of_the_pixel():
     variance = model.variance.double().flatten()
     covariance = transform.T @ torch.diag(variance * rest / (gamma * variance + rest)) @ transform
     assert torch.allclose(output.std.double().flatten(), covariance.diagonal().sqrt().clamp_min(1e-3), rtol=1e-3)
+
+
+def test_the_averaged_copy_of_a_method_has_a_model_of_its_own():
+    built = made("paramrel_c", estimate="both", times="edm")
+    copy = deepcopy(built)
+    assert copy.flow.output_model is copy.flow.input_model is copy.spectrum is not built.spectrum
+    assert copy.times.flow is copy.flow and copy.source_of_codes.flow is copy.flow
 
 
 def test_binary_images_start_from_the_models_chances():
