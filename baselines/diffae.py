@@ -37,9 +37,10 @@ class DiffAeConfig(TimesConfig, PreconditioningConfig):
     beta_last: float = Field(0.02, gt=0, lt=1)
     """beta_T (the official InfoDiffusion code has 1e-2)."""
     parametrisation: Literal["eps", "v"] = "eps"
-    """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps -
-    sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z tells
-    what the image is, weigh as much as clean ones. Short trainings on small images need it (docs/loss_scales.md)."""
+    """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps
+    - sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z
+    tells what the image is, weigh as much as clean ones. Short trainings on small images need it
+    (docs/loss_scales.md)."""
     times: Literal["uniform", "edm"] = "uniform"
     """uniform: t uniform in 1..T, as published. edm: the noise levels where images are decided, mixed with uniform t
     (``times.EdmTimes``; take ``parametrisation: v`` with it, whose squared error is then a flow's). The bound that is
@@ -61,8 +62,8 @@ class DiffAeConfig(TimesConfig, PreconditioningConfig):
         abar = math.exp(np.log1p(-np.linspace(self.beta_first, self.beta_last, self.n_times)).sum())
         if abar < LEAST_SIGNAL:
             raise ValueError(
-                f"n_times={self.n_times} with beta_last={self.beta_last:g} leaves abar_T = {abar:.1g} of the signal, by which "
-                f"sampling would divide: at least {LEAST_SIGNAL:g}; take fewer times or a smaller beta_last"
+                f"n_times={self.n_times} with beta_last={self.beta_last:g} leaves abar_T = {abar:.1g} of the signal, "
+                f"by which sampling would divide: at least {LEAST_SIGNAL:g}; take fewer times or a smaller beta_last"
             )
         return self
 
@@ -114,7 +115,7 @@ class DiffAe(Method[D]):
             self.prior.measure(torch.cat([self._draw(x, rng.at(i)) for i, x in parts]))
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
-        """E |eps - eps_hat(x_t, t, z)|^2/D (arXiv 2111.15640, Eq. 6), or the same of v; plus the regulariser of z
+        """E |eps - eps_hat(x_t, t, z)|^2/D (arXiv 2111.15640), or the same of v; plus the regulariser of z
         (``_code``), and the latent DDIM's own loss, which does not reach the codes. Reported in units of D."""
         z, regulariser, reported = self._code(batch, rng)
         t = self._training_times(rng.stratified("t", len(batch)))
@@ -244,8 +245,8 @@ class DiffAe(Method[D]):
     def _out(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """What the network predicts: eps or v, (N, C, H, W).
 
-        With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``), and
-        v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
+        With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``),
+        and v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
         """
         u = t / self.diffusion.n_times
         if self.spectrum is None:

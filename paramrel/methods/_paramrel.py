@@ -113,9 +113,9 @@ class ParamRel(FlowMethod[P]):
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
         """(L + (1 - gamma) KL[q(z | theta_s, s) || N(0, I)])/D + (gamma + lambda - 1) MMD[q(z), N(0, I)].
 
-        This is Eq. 6 of arXiv 2405.15268; it and Eqs. 3 and 9 print wrong signs, these pull q(z) towards the prior. L is
-        the flow's loss at u (``Flow.loss``, nats per image), or the weighted squared error of ``times``; images whose
-        theta is dropped count ``dropped_weight`` times in L. Reported are L, KL and MMD without their weights.
+        This is Eq. 6 of arXiv 2405.15268; it and Eqs. 3 and 9 print wrong signs, these pull q(z) towards the prior. L
+        is the flow's loss at u (``Flow.loss``, nats per image), or the weighted squared error of ``times``; images
+        whose theta is dropped count ``dropped_weight`` times in L. Reported are L, KL and MMD without their weights.
         """
         x, uniform = self.flow.to_flow(batch), rng.stratified("u", len(batch))
         u = uniform if self.times is None else self.times.draw(uniform)
