@@ -6,7 +6,7 @@ from metrics import METRICS, metric_class, options_of
 from suite.graph.config import Evaluate
 from suite.graph.hashing import short_hash
 
-ENCODE_VERSION = 8
+ENCODE_VERSION = 9
 """Raise it when the same weights would give other arrays."""
 
 EXPLORER_VERSION = 1
