@@ -35,15 +35,27 @@ def usage_table(rows: pd.DataFrame) -> Table:
     """Is the latent used?"""
     table = by_data_set(rows, metrics_of("latent_usage"))
     note = (
-        "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 − t/T) and of the whole image for "
-        "autoencoders. At the same u a flow and a diffusion see an image through different noise, so their losses may be "
-        "far apart. permuted/own = 1 and agreement at chance mean that the decoder ignores z. Chance is the share of the "
+        f"{_where_losses_are(rows)} permuted/own = 1 and agreement at chance mean that the decoder ignores z. Chance is the share of the "
         "largest class; a decoder that ignores z and makes classes as often as the data gets the sum of their squared shares, "
         "which is less, and images that the probe cannot read, such as noisy ones, get anything. "
         "z = 0 and prior z: mean and draws of the method's prior, N(0, I) but for points: of DiffAE, EncDiff and InfoDiffusion "
         "their latent diffusion, of ParamReL the Gaussian that they are scattered like. AE has none: N(0, I)."
     )
     return table.with_remarks(note, *_warnings(rows), *last_notes(table.lines, rows))
+
+
+def _where_losses_are(rows: pd.DataFrame) -> str:
+    """At which noise losses are compared. The first version of the metrics took a flow time."""
+    if (rows[rows.metric == "permuted_ratio"].metric_version > 1).any():
+        return (
+            "loss: nats per held-out image, at noise of half of the data's range for flows and diffusions (SNR/2 |x − xhat|², "
+            "the bound's loss per unit of ln SNR), and of the whole image for autoencoders; of tables at u = 0.3."
+        )
+    return (
+        "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 − t/T) and of the whole image for "
+        "autoencoders. At the same u a flow and a diffusion see an image through different noise, so their losses may be "
+        "far apart."
+    )
 
 
 def likelihood_table(rows: pd.DataFrame) -> Table:
