@@ -1,7 +1,7 @@
 """DiffAE: a diffusion model whose noise predictor sees a semantic code of the image (arXiv 2111.15640)."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from paramrel.data import DataSet
 from paramrel.errors import Unsupported
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet, budget, matched, n_parameters
+from paramrel.noise import NOISES, point, sigma
 from paramrel.points import some_of
 from paramrel.preconditioning import PreconditioningConfig
 from paramrel.rng import Rng
@@ -28,7 +29,7 @@ LEAST_SIGNAL = 1e-12
 class DiffAeConfig(TimesConfig, PreconditioningConfig):
     """Settings of the diffusion."""
 
-    later = ("times",)
+    later: ClassVar[tuple[str, ...]] = ("times",)
 
     n_times: int = Field(1000, ge=2)
     """T."""
@@ -37,9 +38,10 @@ class DiffAeConfig(TimesConfig, PreconditioningConfig):
     beta_last: float = Field(0.02, gt=0, lt=1)
     """beta_T (the official InfoDiffusion code has 1e-2)."""
     parametrisation: Literal["eps", "v"] = "eps"
-    """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps -
-    sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z tells
-    what the image is, weigh as much as clean ones. Short trainings on small images need it (docs/loss_scales.md)."""
+    """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps
+    - sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z
+    tells what the image is, weigh as much as clean ones. Short trainings on small images need it
+    (docs/loss_scales.md)."""
     times: Literal["uniform", "edm"] = "uniform"
     """uniform: t uniform in 1..T, as published. edm: the noise levels where images are decided, mixed with uniform t
     (``times.EdmTimes``; take ``parametrisation: v`` with it, whose squared error is then a flow's). The bound that is
@@ -61,13 +63,16 @@ class DiffAeConfig(TimesConfig, PreconditioningConfig):
         abar = math.exp(np.log1p(-np.linspace(self.beta_first, self.beta_last, self.n_times)).sum())
         if abar < LEAST_SIGNAL:
             raise ValueError(
-                f"n_times={self.n_times} with beta_last={self.beta_last:g} leaves abar_T = {abar:.1g} of the signal, by which "
-                f"sampling would divide: at least {LEAST_SIGNAL:g}; take fewer times or a smaller beta_last"
+                f"n_times={self.n_times} with beta_last={self.beta_last:g} leaves abar_T = {abar:.1g} of the signal, "
+                f"by which sampling would divide: at least {LEAST_SIGNAL:g}; take fewer times or a smaller beta_last"
             )
         return self
 
 
-class DiffAe(Method):
+D = TypeVar("D", bound=DiffAeConfig)
+
+
+class DiffAe(Method[D]):
     """Squared error of eps (or of v) predicted from (x_t, t, z), with z = e(x).
 
     Images are taken as [-1, 1], binary ones as -1 and 1, and thresholded at 0 when they come out. z is passed at every
@@ -79,20 +84,22 @@ class DiffAe(Method):
     version = 2
     title = "DiffAE"
     source = "K. Preechakul et al., arXiv 2111.15640"
-    Config = DiffAeConfig
-    usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
-    """Times 1 - t/T at which losses with swapped codes are compared."""
+    Config: ClassVar[type[DiffAeConfig]] = DiffAeConfig
     reconstruction_steps = 20
     """DDIM steps each way of ``reconstruct`` (the official evaluation's number)."""
 
-    def __init__(self, data: DataSet, net: Network, config: DiffAeConfig) -> None:
+    centres: Tensor
+    """Values of the data's bins in [-1, 1], (K,)."""
+
+    def __init__(self, data: DataSet, net: Network, config: D) -> None:
         super().__init__(data, net, config)
-        n_channels, *side = data.shape
-        self.encoder = Encoder(n_channels, self._head_width(), tuple(side), net, time=False)
+        n_channels, side = data.shape[0], data.shape[1:]
+        self.encoder = Encoder(n_channels, self._head_width(), side, net, time=False)
         self.spectrum = config.spectrum(data)
         self.decoder = UNet((2 if config.at_input else 1) * n_channels, n_channels, net)
         n_left = budget(data.shape, net) - n_parameters(self.encoder) - n_parameters(self.decoder)
-        self.prior = matched(lambda size: LatentPrior(net.latent_dim, 8 * (size + 1)), n_left)
+        prior = matched(lambda size: LatentPrior(net.latent_dim, 8 * (size + 1)), n_left)
+        self.prior = cast(LatentPrior, prior)
         self.diffusion = Diffusion(config.n_times, config.beta_first, config.beta_last)
         self.register_buffer("centres", 2 * data.centres - 1, persistent=False)
 
@@ -107,7 +114,7 @@ class DiffAe(Method):
             self.prior.measure(torch.cat([self._draw(x, rng.at(i)) for i, x in parts]))
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
-        """E |eps - eps_hat(x_t, t, z)|^2/D (arXiv 2111.15640, Eq. 6), or the same of v; plus the regulariser of z
+        """E |eps - eps_hat(x_t, t, z)|^2/D (arXiv 2111.15640), or the same of v; plus the regulariser of z
         (``_code``), and the latent DDIM's own loss, which does not reach the codes. Reported in units of D."""
         z, regulariser, reported = self._code(batch, rng)
         t = self._training_times(rng.stratified("t", len(batch)))
@@ -184,19 +191,32 @@ class DiffAe(Method):
         return Nll(between + end + self.diffusion.prior_term(2 * x - 1), kl)
 
     def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
-        """T times the variational bound's term at fixed times, nats per image: what a flow's loss at u is."""
+        """SNR/2 |x_0 - x_0_hat|^2 at fixed noise, nats per image: the bound's loss per unit of ln SNR, as a flow's."""
         z, losses = swap(self._draw(x, rng)), {}
-        for u in self.usage_times:
-            times = self._at(u, x)
-            losses[f"u={u}"] = self.diffusion.n_times * self._bound_term(x, times, z, rng.at(f"u={u}"))
+        for name, time in self.usage_points().items():
+            t = torch.full((len(x),), time, device=x.device)
+            error = (2 * x - 1 - self._guess(x, t, z, rng.at(name))).square().flatten(1).sum(1)
+            losses[name] = (-2 * self.diffusion.log_sigma[time - 1]).exp().float() / 2 * error
         return losses
+
+    def usage_points(self) -> dict[str, int]:
+        """Names, and the times t >= 2 that are nearest to ``NOISES``, as far as the schedule reaches them."""
+        levels = {noise: torch.tensor(math.log(sigma(noise)), dtype=torch.float64) for noise in NOISES}
+        first, last = self.diffusion.log_sigma[1].cpu(), self.diffusion.log_sigma[-1].cpu()
+        nearest = self.diffusion.nearest_times
+        device = self.diffusion.log_sigma.device
+        return {
+            point(noise): int(nearest(level[None].to(device)))
+            for noise, level in levels.items()
+            if first <= level <= last
+        }
 
     def attention(self, x: Tensor, rng: Rng) -> Tensor:
         """At the times of ``decoder_loss``, with the images' own codes."""
         z = self.encode(x).mean
         with recorded_shares(self.decoder) as shares:
-            for u in self.usage_times:
-                t, eps = self._at(u, x), rng.normal(f"u={u}", tuple(x.shape))
+            for name, time in self.usage_points().items():
+                t, eps = torch.full((len(x),), time, device=x.device), rng.normal(name, tuple(x.shape))
                 self._out(self.diffusion.diffuse(2 * x - 1, t, eps), t, z)
         return mean_shares(shares, self.data.shape[1:])
 
@@ -208,10 +228,6 @@ class DiffAe(Method):
         lowest, highest = self.diffusion.log_sigma[[0, -1]].tolist()
         log_sigma = cut_normal(quantile, self.config.times_centre, self.config.times_width, lowest, highest)
         return torch.where(from_density, self.diffusion.nearest_times(log_sigma), self.diffusion.draw_times(quantile))
-
-    def _at(self, u: float, x: Tensor) -> Tensor:
-        """The time t >= 2 that is 1 - u of T, for every image of x: (N,)."""
-        return torch.full((len(x),), max(2, round((1 - u) * self.diffusion.n_times)), device=x.device)
 
     def _head_width(self) -> int:
         """Outputs of the encoder."""
@@ -237,15 +253,16 @@ class DiffAe(Method):
     def _out(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """What the network predicts: eps or v, (N, C, H, W).
 
-        With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``), and
-        v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
+        With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``),
+        and v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
         """
+        u = t / self.diffusion.n_times
+        if self.spectrum is None:
+            return self.decoder(x_t, u, z).float()
         signal, noise = at(self.diffusion.signal, t, x_t), at(self.diffusion.noise, t, x_t)
         shown = (signal * x_t, signal.square(), noise.square())
-        seen = x_t
-        if self.config.at_input:
-            seen = torch.cat((x_t, self.spectrum.posterior_mean(*shown)), 1)
-        out = self.decoder(seen, t / self.diffusion.n_times, z).float()
+        seen = torch.cat((x_t, self.spectrum.posterior_mean(*shown)), 1) if self.config.at_input else x_t
+        out = self.decoder(seen, u, z).float()
         if not self.config.at_output:
             return out
         return (signal * x_t - self.spectrum.estimate(out, *shown)) / noise

@@ -18,6 +18,8 @@ class Auroc(Metric[ProbeConfig]):
     family = "probe"
     version = 1
     title = "AUROC"
+    places = {"progressive": 10, "ablations": 10, "statistics": 10, "headline": 10}
+    digits = 4
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
@@ -37,6 +39,7 @@ class AurocKnn(Auroc):
 
     name = "auroc_knn"
     title = "AUROC (k-NN)"
+    places = {}
     kind = "knn"
     by_default = False
 
@@ -46,5 +49,6 @@ class AurocForest(Auroc):
 
     name = "auroc_forest"
     title = "AUROC (forest)"
+    places = {}
     kind = "forest"
     by_default = False

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from metrics._arrays import SLACK
 from metrics._base import Arrays, Metric, NoConfig, Value
+from paramrel.errors import UserError
 
 
 class BitsPerDim(Metric[NoConfig]):
@@ -11,6 +13,7 @@ class BitsPerDim(Metric[NoConfig]):
     name = "bits_per_dim"
     version = 1
     title = "bits/dim"
+    places = {"likelihood": 10, "ablations": 100, "statistics": 40, "headline": 50}
     direction = "lower"
     range = (0.0, float("inf"))
     unit = "bits/dim"
@@ -18,6 +21,8 @@ class BitsPerDim(Metric[NoConfig]):
     source = "arXiv 2308.07037, section 7"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
+        if arrays["nll_kl"].mean(dtype=np.float64) < -SLACK:
+            raise UserError("the mean of nll_kl is negative: a KL is not")
         nats = arrays["nll_data"].astype(np.float64) + arrays["nll_kl"]
         n_dims = int(np.prod(arrays["x_test"].shape[1:]))
         return Value(float(nats.mean() / (n_dims * np.log(2))), len(nats))
@@ -29,6 +34,9 @@ class Distortion(Metric[NoConfig]):
     name = "distortion"
     version = 1
     title = "distortion"
+    places = {"likelihood": 20, "ablations": 110}
+    digits = 2
+    unranked = "who pays more in rate has less of it: their sum is the bound"
     direction = "lower"
     range = (0.0, float("inf"))
     unit = "nats/image"
@@ -45,6 +53,8 @@ class RateOfBound(Metric[NoConfig]):
     name = "rate"
     version = 1
     title = "rate"
+    places = {"likelihood": 30, "ablations": 120}
+    digits = 1
     direction = "none"
     range = (0.0, float("inf"))
     unit = "nats/image"

@@ -41,6 +41,7 @@ class NatsContinuous(OfColumns):
 
     name = "nats_continuous"
     title = "nats per continuous column"
+    places = {"likelihood": 40}
     unit = "nats/column"
     categorical = False
     nats = 1.0
@@ -51,6 +52,7 @@ class BitsCategorical(OfColumns):
 
     name = "bits_categorical"
     title = "bits per categorical column"
+    places = {"likelihood": 50}
     unit = "bits/column"
     categorical = True
     nats = float(np.log(2))

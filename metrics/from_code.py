@@ -3,7 +3,7 @@
 import numpy as np
 
 from metrics._base import Arrays, Metric, NoConfig, Value
-from metrics._images import pairs
+from metrics._images import binary_pairs, pairs
 
 
 class MseFromCode(Metric[NoConfig]):
@@ -12,6 +12,8 @@ class MseFromCode(Metric[NoConfig]):
     name = "mse_from_code"
     version = 1
     title = "MSE from z alone"
+    places = {"latent_usage": 100, "ablations": 90}
+    digits = 4
     direction = "lower"
     range = (0.0, 1.0)
     needs = ("decoded", "x_test")
@@ -33,14 +35,15 @@ class BitAccuracyFromCode(Metric[NoConfig]):
     name = "bit_accuracy_from_code"
     version = 1
     title = "pixels right from z alone"
+    places = {"latent_usage": 110}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("decoded", "x_test", "binary")
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        made, source = pairs(arrays, "decoded")
-        return Value(float(((made > 0.5) == (source > 0.5)).mean()), len(made))
+        made, source = binary_pairs(arrays, "decoded")
+        return Value(float((made == source).mean()), len(made))
 
     def chance(self, arrays: Arrays) -> float:
         """What the thresholded mean image scores."""

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import correlate1d
 
 from metrics._base import Arrays, Metric, NoConfig, Value
-from metrics._images import pairs
+from metrics._images import binary_pairs, pairs
 from paramrel.errors import Unsupported
 
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5
@@ -26,6 +26,8 @@ class Mse(OfReconstructions):
 
     name = "mse"
     title = "MSE"
+    places = {"images": 10}
+    digits = 5
     direction = "lower"
     range = (0.0, 1.0)
     source = "standard"
@@ -44,6 +46,8 @@ class MsePermuted(Metric[NoConfig]):
     name = "mse_permuted"
     version = 1
     title = "MSE, another's z"
+    places = {"images": 20}
+    digits = 5
     direction = "none"
     range = (0.0, 1.0)
     needs = ("reconstructed_permuted", "x_test")
@@ -60,6 +64,9 @@ class Psnr(OfReconstructions):
 
     name = "psnr"
     title = "PSNR"
+    places = {"images": 30}
+    digits = 2
+    unranked = "infinite, which is the best and in no mean, where every image is met exactly; MSE has the same order"
     direction = "higher"
     range = (0.0, float("inf"))
     unit = "dB"
@@ -78,14 +85,16 @@ class BitError(OfReconstructions):
 
     name = "bit_error"
     title = "bit error"
+    places = {"images": 50}
+    digits = 4
     direction = "lower"
     range = (0.0, 1.0)
     needs = ("reconstructed", "x_test", "binary")
     source = "standard"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        made, source = pairs(arrays, "reconstructed")
-        return Value(float(((made > 0.5) != (source > 0.5)).mean()), len(made))
+        made, source = binary_pairs(arrays, "reconstructed")
+        return Value(float((made != source).mean()), len(made))
 
 
 class Ssim(OfReconstructions):
@@ -97,6 +106,8 @@ class Ssim(OfReconstructions):
 
     name = "ssim"
     title = "SSIM"
+    places = {"images": 40}
+    digits = 4
     direction = "higher"
     range = (-1.0, 1.0)
     source = "Z. Wang et al., IEEE Transactions on Image Processing 13(4), 2004"

@@ -18,6 +18,8 @@ class RoundTrip(Metric[NoConfig]):
 
     name = "round_trip"
     title = "MSE of the round trip"
+    places = {"images": 80}
+    digits = 6
     version = 1
     direction: ClassVar[Direction] = "lower"
     range = (0.0, 1.0)
@@ -34,6 +36,8 @@ class RoundTripPermuted(RoundTrip):
 
     name = "round_trip_permuted"
     title = "MSE of the round trip, another's z"
+    places = {"images": 90}
+    digits = 4
     direction = "none"
     needs = ("round_trip_permuted", "round_trip_source", "subcode")
 
@@ -43,6 +47,7 @@ class SubcodeStd(Metric[NoConfig]):
 
     name = "subcode_std"
     title = "subcode std (1 is right)"
+    places = {"images": 100}
     version = 1
     direction = "none"
     range = (0.0, float("inf"))

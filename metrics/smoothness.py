@@ -16,6 +16,8 @@ class Smoothness(Metric[NoConfig]):
     name = "smoothness"
     version = 1
     title = "mean step of interpolations"
+    places = {"images": 110}
+    digits = 4
     direction = "lower"
     range = (0.0, 1.0)
     needs = ("interpolated",)
@@ -32,6 +34,7 @@ class SmoothnessMax(Smoothness):
 
     name = "smoothness_max"
     title = "largest step of interpolations"
+    places = {"images": 120}
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         steps = neighbour_distances(arrays["interpolated"])

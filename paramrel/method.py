@@ -10,11 +10,9 @@ from torch import Tensor, nn
 
 from paramrel.data import DataSet
 from paramrel.errors import Unsupported
-from paramrel.registry import lookup, members
+from paramrel.registry import Registry, search
 from paramrel.rng import Rng
 from paramrel.settings import Frozen, Network
-
-PACKAGES = ("paramrel.methods", "baselines")
 
 Swap = Callable[[Tensor], Tensor]
 """Own codes (N, d) to the codes that the decoder is given: identity, permuted within the batch, prior, ..."""
@@ -66,7 +64,7 @@ C = TypeVar("C", bound=Frozen)
 
 
 class Method(nn.Module, ABC, Generic[C]):
-    """A method. A new one is one new file in ``baselines/`` (or ``paramrel/methods/``): a subclass with a name.
+    """A method. A new one is one new file in a place that is searched (``paramrel.registry``): a subclass with a name.
 
     Images come in as ``DataSet.to_model`` gives them: float (N, C, H, W), {0, 1} if binary, else in [0, 1].
     Images go out as pixel probabilities or values in [0, 1]. What a method cannot do stays as it is here and
@@ -80,6 +78,8 @@ class Method(nn.Module, ABC, Generic[C]):
     source: ClassVar[str]
     trained: ClassVar[bool] = True
     """False: ``fit`` is all there is; no optimiser step is made."""
+    no_code: ClassVar[str | None] = None
+    """Why it has no code, where it has none: ``encode`` then raises ``Unsupported`` with this reason."""
     tables: ClassVar[bool] = False
     """Whether it makes sense on a table whose columns have different types (a data set of kind "mixed")."""
     Config: ClassVar[type[Frozen]] = NoConfig
@@ -178,7 +178,7 @@ class Method(nn.Module, ABC, Generic[C]):
         raise Unsupported("it has no likelihood")
 
     def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
-        """The decoder's loss in nats per image, (N,), with codes swapped, at named points (flow times)."""
+        """The decoder's loss in nats per image, (N,), with codes swapped, at named points (``paramrel.noise``)."""
         raise Unsupported("its decoder has no likelihood")
 
 
@@ -191,11 +191,15 @@ class Untrained(Method[C], ABC):
         raise Unsupported(f"{self.name} is not trained")
 
 
+METHODS: Registry[Method[Any]] = Registry("method", "paramrel.methods", Method)
+search(METHODS.group, "paramrel.methods")
+
+
 def methods() -> dict[str, type[Method]]:
     """All methods by name."""
-    return members(Method, PACKAGES)
+    return METHODS.members
 
 
 def method(name: str) -> type[Method]:
     """The method class called ``name``. Raises ``UserError`` with a suggestion if there is none."""
-    return lookup("method", name, methods())
+    return METHODS.get(name)

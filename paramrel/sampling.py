@@ -6,9 +6,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from tqdm import trange
 
 from paramrel.flows import Flow, Output
+from paramrel.progress import progress
 from paramrel.rng import Rng
 
 Decode = Callable[[Tensor, Tensor, Tensor], Output]
@@ -19,13 +19,15 @@ Solver = Literal["euler", "heun"]
 
 
 def ancestral(flow: Flow, decode: Decode, code_of: CodeOf, shape: tuple[int, ...], rng: Rng, n_steps: int) -> Tensor:
-    """Draw images of ``shape`` (N, C, H, W), values in [0, 1] (Eq. 4, with the first update from a drawn output).
+    """Draw images of ``shape`` (N, C, H, W), values in [0, 1].
 
-    For i = 1..n: decode at u = (i - 1)/n, draw x from the output distribution, send it with accuracy alpha_i,
-    update theta; then decode once more at u = 1 and take the mode. All noise comes from ``rng``.
+    Eq. 4 of the ParamReL paper (arXiv 2405.15268), with the first update from a drawn output; without codes Algorithms
+    3, 6 and 9 of the BFN paper (arXiv 2308.07037). For i = 1..n: decode at u = (i - 1)/n, draw x from the output
+    distribution, send it with accuracy alpha_i, update theta; then decode once more at u = 1 and take the mode. All
+    noise comes from ``rng``. Raises ``Unsupported`` where the flow knows no such number of steps (``Flow.alpha``).
     """
     theta = flow.prior(shape, rng.device)
-    for i in progress(n_steps, "sampling"):
+    for i in progress(range(n_steps), what="sampling", brief=True):
         u = torch.full(shape[:1], i / n_steps, device=rng.device)
         x = flow.draw(decode(theta, u, code_of(i, theta, u)), rng.at("draw", i))
         alpha = flow.alpha(i + 1, n_steps)
@@ -39,6 +41,9 @@ def integrate(
     solver: Solver = "heun", fixed_point: int = 0,
 ) -> Tensor:  # fmt: skip
     """Solve dv/dkappa = xhat(theta(v), u(kappa), z) from u = start to u = end with z held fixed; v (N, ...).
+
+    This is the probability-flow ODE (arXiv 2011.13456, section 4.3) of the channel v = kappa x + n, n ~ N(0, I), in its
+    own units. Euler, or Heun's second-order steps.
 
     ``n_steps`` steps of equal length in u. Forwards from 0 to 1 this makes data from a subcode, backwards it is
     reverse sampling. With ``fixed_point`` > 0 every step inverts the step in the other direction by so many
@@ -62,15 +67,10 @@ def integrate(
             slope = (slope + xhat(v + h * slope, b)) / 2
         return h * slope
 
-    for _, (a, b) in zip(progress(n_steps, "integrating"), pairwise(times), strict=True):
+    for _, (a, b) in zip(progress(range(n_steps), what="integrating", brief=True), pairwise(times), strict=True):
         stepped = v + increment(v, a, b)
         for i in range(fixed_point):
             error = v - increment(stepped, b, a) - stepped
             stepped = stepped + error / (1 + i % 2)
         v = stepped
     return v
-
-
-def progress(n_steps: int, what: str):
-    """0..n_steps-1 with a progress bar where a person looks on (standard error is a terminal)."""
-    return trange(n_steps, desc=what, leave=False, disable=None)

@@ -4,11 +4,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Precision = Literal["fp32", "tf32", "bf16"]
+
 
 class Frozen(BaseModel):
     """Base of all settings: immutable, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     later: ClassVar[tuple[str, ...]] = ()
     """Fields that were added after results had been committed. While such a field has its default it is not recorded,
@@ -133,8 +135,9 @@ class Train(Frozen):
     """Exponential moving average of the weights, which is what is evaluated; warmed up as (1 + n) / (10 + n)."""
     flip: bool = False
     """Mirror each training image left to right with probability 1/2. Never when codes are extracted."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: autocast of the networks; losses stay in float32."""
+    precision: Precision = "fp32"
+    """tf32: products of float32 may round their factors to 10 bits, where the GPU can; on processors it is fp32. bf16:
+    autocast of the networks; losses stay in float32."""
     compile: bool = False
     """``torch.compile`` of the networks."""
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+import suite  # noqa: F401  (names the packages of members)
 from paramrel.data import dataset
 from paramrel.settings import Network
 
@@ -86,5 +87,6 @@ def cluster():
         pytest.skip(reason)
     slurm_cluster.down()
     slurm_cluster.up()
+    os.environ["PATH"] = f"{slurm_cluster.home()}/bin{os.pathsep}{os.environ['PATH']}"
     yield slurm_cluster
     slurm_cluster.down()

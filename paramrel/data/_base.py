@@ -3,8 +3,9 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paramrel.data._checks import check_count, check_images, check_labels
 from paramrel.errors import Unsupported, UserError
 from paramrel.rng import Rng
 
@@ -28,12 +30,6 @@ class Labelled:
 
     images: np.ndarray
     labels: np.ndarray
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
-            raise TypeError(f"images must be uint8 (N, C, H, W), got {self.images.dtype} {self.images.shape}")
-        if len(self.images) != len(self.labels):
-            raise UserError(f"{len(self.images)} images but {len(self.labels)} labels: the files do not match")
 
 
 @dataclass(frozen=True)
@@ -88,9 +84,16 @@ class DataSet(ABC):
     probe_on: ClassVar[Literal["test", "all"]] = "test"
     """Images whose codes the probes (AUROC, accuracy) see. "all" needs a written reason beside it."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Whatever ``load`` a subclass writes, what it gives is checked against the declaration."""
+        super().__init_subclass__(**kwargs)
+        if "load" in vars(cls):
+            cls.load = _checked(cls.load)  # type: ignore[assignment]  # the class of self is wider
+
     @abstractmethod
     def load(self, split: Split) -> Labelled:
-        """The arrays of one split. Raises ``UserError`` where files are missing or damaged."""
+        """The arrays of one split. Raises ``UserError`` where files are missing or damaged, and for arrays that are not
+        as declared."""
 
     def check_available(self) -> None:
         """Raises ``UserError`` if the files cannot be found; cheap, called while the DAG is built."""
@@ -215,6 +218,21 @@ class DataSet(ABC):
                 digest.update(f"{array.dtype}{array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def _checked(load: Callable[[Any, Split], Labelled]) -> Callable[[Any, Split], Labelled]:
+    """``load``, followed by the checks of shape, type, range and number; labels become int64."""
+
+    @wraps(load)
+    def checked_load(data: DataSet, split: Split) -> Labelled:
+        arrays = load(data, split)
+        check_images(data, arrays.images, values=not isinstance(arrays.images, np.memmap))
+        check_labels(data, arrays.labels)
+        declared = None if type(data).size is DataSet.size else data.size(split)
+        check_count(data, split, len(arrays.images), len(arrays.labels), declared)
+        return Labelled(arrays.images, arrays.labels.astype(np.int64, copy=False))
+
+    return checked_load
 
 
 def hashed_split(name: str, n: int, test_fraction: float) -> np.ndarray:

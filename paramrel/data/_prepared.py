@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,12 +17,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from filelock import FileLock
-from tqdm import tqdm
 
 from paramrel.data._base import SPLITS, DataSet, Labelled, Split, data_root
+from paramrel.data._checks import check_count, check_images, check_labels
 from paramrel.data._files import BLOCK, Form, check_space, download, verify
 from paramrel.errors import UserError
 from paramrel.files import write_json
+from paramrel.progress import progress
 
 Chunk = tuple[Split, np.ndarray, np.ndarray]
 """Some images of a split, uint8 (n, C, H, W), with their labels (n,) or (n, k), in the order of the split."""
@@ -36,7 +36,8 @@ class Prepared(DataSet):
 
     prepared_once = True
     forms: ClassVar[tuple[Form, ...]] = ()
-    """Ways in which the files may lie; the first that is complete is taken. Those with addresses can be downloaded."""
+    """Ways in which the files may lie; the first that is complete is taken. Where its checksums are wrong, so is the next
+    one that is complete and has official checksums as well. Those with addresses can be downloaded."""
     counts: ClassVar[dict[Split, int]]
     """Images of each split."""
     by_hand: ClassVar[str] = ""
@@ -163,13 +164,35 @@ class Prepared(DataSet):
                     return form
             raise
 
-    def _convert(self, form: Form, partial: Path) -> dict[str, Any]:
-        root = data_root() if form.files else Path()
-        inputs = [
+    def stand_ins(self, form: Form) -> list[Form]:
+        """Forms that hold the same as ``form``: all, where every file of them has an official checksum."""
+        return [other for other in self.forms if other.official and form.official and other != form]
+
+    def _inputs(self, form: Form, root: Path) -> list[dict[str, Any]]:
+        """What the card says of the files. Raises ``UserError`` for a wrong checksum."""
+        return [
             {"path": f.path, "bytes": (root / f.path).stat().st_size, "sha256": verify(self.name, root / f.path, f.digest), "official_digest": f.digest}
             for f in form.files
         ]  # fmt: skip
+
+    def _sound(self, form: Form, root: Path) -> tuple[Form, list[dict[str, Any]], list[str]]:
+        """``form``, or where it is damaged the next of its ``stand_ins``; its files; why others were passed over."""
+        reasons: list[str] = []
+        for one in (form, *self.stand_ins(form)):
+            if all((root / file.path).is_file() for file in one.files):
+                try:
+                    return one, self._inputs(one, root), reasons
+                except UserError as error:
+                    reasons.append(str(error))
+        raise UserError(reasons[0])
+
+    def _convert(self, form: Form, partial: Path) -> dict[str, Any]:
+        root = data_root() if form.files else Path()
+        form, inputs, passed_over = self._sound(form, root)
         counts = {split: self.size(split) for split in SPLITS}
+        for split, count in counts.items():
+            if count == 0:
+                raise UserError(f"{self.name}: there is no {split} image in the {form.name}: both splits are needed")
         check_space(partial.parent, self.n_bytes)
         partial.mkdir()
         self._write(self.read(form, root), counts, partial)
@@ -177,6 +200,7 @@ class Prepared(DataSet):
         card = self.declaration() | self.details() | {
             "form": form.name, "inputs": inputs, "counts": counts, "fingerprint": self._digest(partial),
             "arrays": {name: {"bytes": (partial / name).stat().st_size} for name in names},
+            **({"passed_over": passed_over} if passed_over else {}),
         }  # fmt: skip
         write_json(partial / "card.json", card)
         return card
@@ -185,18 +209,15 @@ class Prepared(DataSet):
         """Images go to disk part by part; labels are small."""
         files = {split: (partial / f"{split}-images.npy").open("wb") for split in SPLITS}
         labels: dict[Split, list[np.ndarray]] = {split: [] for split in SPLITS}
-        n_labels = tuple(map(len, self.value_names))
-        terminal = sys.stderr.isatty()
         try:
             for split, file in files.items():
                 header = {"descr": "|u1", "fortran_order": False, "shape": (counts[split], *self.shape)}
                 np.lib.format.write_array_header_1_0(file, header)
-            with tqdm(total=sum(counts.values()), desc=self.name, unit=" images", mininterval=0.2 if terminal else 30, ascii=not terminal) as bar:  # fmt: skip
+            with progress(what=self.name, unit=" images", total=sum(counts.values())) as bar:
                 for split, images, part_labels in parts:
-                    Labelled(images, part_labels)  # checks type and number
-                    if images.shape[1:] != self.shape or images.max(initial=0) > self.levels:
-                        raise UserError(f"{self.name}: images are {images.shape[1:]}, not {self.shape} of 0..{self.levels}: the files are not this data set's")  # fmt: skip
-                    self._check_labels(part_labels, n_labels)
+                    check_images(self, images)
+                    check_labels(self, part_labels)
+                    check_count(self, split, len(images), len(part_labels), len(images))
                     files[split].write(np.ascontiguousarray(images).data)
                     labels[split].append(part_labels.astype(np.uint8))
                     bar.update(len(images))
@@ -208,11 +229,6 @@ class Prepared(DataSet):
             if len(joined) != counts[split]:
                 raise UserError(f"{self.name}: {len(joined)} {split} images, not {counts[split]}: the files are not complete")  # fmt: skip
             np.save(partial / f"{split}-labels.npy", joined)
-
-    def _check_labels(self, labels: np.ndarray, sizes: tuple[int, ...]) -> None:
-        columns = labels[:, None] if labels.ndim == 1 else labels
-        if columns.shape[1] != len(sizes) or (len(columns) and (columns.min() < 0 or (columns.max(0) >= sizes).any())):
-            raise UserError(f"{self.name}: labels {labels.shape} do not fit the {len(sizes)} column(s) of {sizes} values: the label file does not match")  # fmt: skip
 
     def _put(self, partial: Path) -> None:
         """Move the finished folder into place; an old one is moved aside first, and back if that fails."""
@@ -249,9 +265,11 @@ class Prepared(DataSet):
 
 
 def cache_root() -> Path:
-    """``$PARAMREL_CACHE``, or ``paramrel`` in the user's cache folder."""
+    """``$PARAMREL_CACHE``, or ``paramrel`` in the user's cache folder; ``~`` is the user's home."""
     given = os.environ.get("PARAMREL_CACHE")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paramrel"
+    if given:
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "paramrel"
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class Flow(ABC):
         raise Unsupported("its channels have flows of their own, whose accuracies no one time is at")
 
     @abstractmethod
-    def alpha(self, i: int, n: int) -> float:
+    def alpha(self, i: int, n: int) -> float | Tensor:
         """Accuracy of step i = 1..n: beta(i/n) - beta((i-1)/n). The n of them sum to beta(1)."""
 
     @abstractmethod

@@ -155,8 +155,8 @@ class GaussianFlow(Flow):
         return (x - self.direction(output)).square()
 
     def error_weight(self, u: Tensor) -> Tensor:
-        """1 + beta(u) = 1/(1 - gamma); with ``output_model`` one over its mean posterior variance, as the output's units
-        are then its deviations."""
+        """1 + beta(u) = 1/(1 - gamma); with ``output_model`` one over its mean posterior variance, as the output's
+        units are then its deviations."""
         if self.output_model is None:
             return super().error_weight(u)
         return self.output_model.loss_weight(self.gamma(u), self.variance(u))
@@ -266,9 +266,8 @@ class DiscretisedFlow(GaussianFlow):
     def mode(self, output: DiscretisedNormal) -> Tensor:
         """Centre of the likeliest bin, by tails as well: the two end bins or the one around the mean."""
         centres = self.flow_centres(output.mean)
-        candidates = torch.stack(
-            (self.quantise(output.mean), torch.full_like(output.mean, centres[0]), torch.full_like(output.mean, centres[-1]))
-        )  # fmt: skip
+        ends = (centre.expand_as(output.mean) for centre in (centres[0], centres[-1]))
+        candidates = torch.stack((self.quantise(output.mean), *ends))
         nll = binned_gaussian_nll(output.mean, output.std, candidates, centres)
         return candidates.gather(0, nll.argmin(0, keepdim=True)).squeeze(0)
 
@@ -291,7 +290,7 @@ class _ExpectedCentre(torch.autograd.Function):
     """Edges at a time."""
 
     @staticmethod
-    def forward(ctx, mean: Tensor, std: Tensor, centres: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx, mean: Tensor, std: Tensor, centres: Tensor) -> Tensor:
         width = centres[1] - centres[0]
         total, d_mean, d_std = torch.zeros_like(mean), torch.zeros_like(mean), torch.zeros_like(mean)
         for edges in (centres[:-1] + width / 2).split(_ExpectedCentre.CHUNK):
@@ -304,6 +303,6 @@ class _ExpectedCentre(torch.autograd.Function):
         return centres[-1] - width * total
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         d_mean, d_std = ctx.saved_tensors
         return gradient * d_mean, gradient * d_std, None

@@ -1,6 +1,7 @@
 """Bayesian flow over channels of different types: each group of channels has a flow of its own, time is common."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -202,7 +203,7 @@ class MixedFlow(Flow):
         own = zip(self._states(state), self._states(y), *split, strict=True)
         return list(zip(self.parts, own, strict=True))
 
-    def _accuracies(self, accuracy: Tensor | float, device: torch.device) -> list[Tensor | float]:
+    def _accuracies(self, accuracy: Tensor | float, device: torch.device) -> Sequence[Tensor | float]:
         """Each part's accuracy: a number is everyone's, a tensor is in the layout of the state."""
         if not isinstance(accuracy, Tensor) or accuracy.numel() == 1:
             return [accuracy] * len(self.parts)

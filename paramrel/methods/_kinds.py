@@ -4,13 +4,9 @@ from pydantic import Field, model_validator
 
 from paramrel.data import DataSet
 from paramrel.flows import ContinuousFlow, DiscreteFlow, DiscretisedFlow, Parametrisation
-from paramrel.methods._over_flow import FlowConfig
-from paramrel.spectrum import Spectrum
+from paramrel.methods._over_flow import FlowConfig, Models
 
 MAX_CLASSES = 32
-
-Models = dict[str, Spectrum | None]
-"""A flow's ``input_model`` and ``output_model``."""
 
 
 class GaussianSettings(FlowConfig):

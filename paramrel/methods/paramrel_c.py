@@ -1,5 +1,7 @@
 """ParamReL_c: ParamReL over the continuous flow."""
 
+from typing import ClassVar, TypeVar
+
 from pydantic import model_validator
 from torch import Tensor
 
@@ -22,18 +24,21 @@ class GaussianConfig(GaussianSettings, ParamRelConfig):
         return self
 
 
-class ParamRelC(ParamRel):
+G = TypeVar("G", bound=GaussianConfig)
+
+
+class ParamRelC(ParamRel[G]):
     """Delta output: the network estimates x itself."""
 
     name = "paramrel_c"
     title = "ParamReL_c"
-    Config = GaussianConfig
+    Config: ClassVar[type[GaussianConfig]] = GaussianConfig
 
     @classmethod
     def skip(cls, data: DataSet) -> str | None:
         return not_continuous(data, "paramrel") or super().skip(data)
 
-    def make_flow(self, data: DataSet, config: GaussianConfig) -> Flow:
+    def make_flow(self, data: DataSet, config: G) -> Flow:
         return continuous_flow(data, config, self.models)
 
     def decode(self, z: Tensor) -> Tensor:

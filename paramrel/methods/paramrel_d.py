@@ -10,7 +10,7 @@ class ParamRelDConfig(DiscreteSettings, ParamRelConfig):
     """Settings of ParamReL_d."""
 
 
-class ParamRelD(ParamRel):
+class ParamRelD(ParamRel[ParamRelDConfig]):
     """Categorical output over K classes per pixel."""
 
     name = "paramrel_d"

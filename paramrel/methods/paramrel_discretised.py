@@ -6,7 +6,7 @@ from paramrel.methods._kinds import discretised_flow, not_discretised
 from paramrel.methods.paramrel_c import GaussianConfig, ParamRelC
 
 
-class ParamRelDiscretised(ParamRelC):
+class ParamRelDiscretised(ParamRelC[GaussianConfig]):
     """Output: a Normal per pixel, put into the data's K bins."""
 
     name = "paramrel_discretised"

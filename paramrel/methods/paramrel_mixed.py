@@ -42,7 +42,7 @@ class MixedConfig(GaussianConfig):
         return self
 
 
-class ParamRelMixed(ParamRelC):
+class ParamRelMixed(ParamRelC[MixedConfig]):
     """One flow over continuous columns and categorical columns of any K; an MLP in place of the U-Net."""
 
     name = "paramrel_mixed"
@@ -69,6 +69,7 @@ class ParamRelMixed(ParamRelC):
     def nll(self, x: Tensor, rng: Rng) -> Nll:
         """The mean of ``N_TIMES`` estimates per row: tables are short, and an estimate sees one time of the flow."""
         one = super().nll(x.repeat(N_TIMES, 1, 1, 1), rng)
+        assert one.channels is not None, "ParamRel.nll tells the channels"
         return Nll(*(part.unflatten(0, (N_TIMES, len(x))).mean(0) for part in (one.data, one.kl, one.channels)))
 
 
