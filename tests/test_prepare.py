@@ -518,7 +518,9 @@ def test_metadata_of_other_sheets_are_an_error(root, sheets):
     write_sums(root)
     with pytest.raises(UserError, match=r"the attributes are \(1030, 40\) .* for 1027 images: the label file does not"):
         CelebASubset().prepare()
-    np.savez(path, **{k: v if k == "attr_names" else np.concatenate([v, v[:30]]) for k, v in meta.items()})
+    more = {k: v if k == "attr_names" else np.concatenate([v, v[:30]]) for k, v in meta.items()}
+    more["filenames"][-30:] = [f"9{i:05d}.jpg" for i in range(30)]
+    np.savez(path, **more)
     write_sums(root)
     with pytest.raises(UserError, match=r"sheet_01.jpg is 2048x64, not 2048x128 as 36 images need: the label file"):
         CelebASubset().prepare()
