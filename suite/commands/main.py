@@ -72,7 +72,7 @@ def train(
         data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now
         for folder in (run, state / cell.path):
             check_writable(folder)
-        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        take_gpu(state)
         begin(state / cell.path)
         seconds = train_method(
             cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path
@@ -100,7 +100,7 @@ def encode(
     from suite.measure.encode import encode as encode_cell
 
     with hold(state, run / codes_name(chosen.evaluate)):
-        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        take_gpu(state)
         print(encode_cell(cell, chosen.evaluate, chosen.runtime, run))
 
 
@@ -118,7 +118,7 @@ def explore(
     chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
     run = runs / cell.path
     with hold(state, run / explorer_name(chosen.evaluate)):
-        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        take_gpu(state)
         print(explore_cell(cell, chosen.evaluate, chosen.runtime, run))
 
 

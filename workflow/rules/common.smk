@@ -40,6 +40,12 @@ RUNS, STATE = PLAN.runs, PLAN.state
 # Said to every command. Parameters do not trigger reruns (see profiles/default); hashes in the paths do.
 COMMON = f"--config {PLAN.config} --preset {PLAN.name} --runs {RUNS}"
 
+# On a cluster the jobs of a group run one after the other (Slurm's plugin waits for each), so they ask for the cores and
+# the memory of one, and for the time of all; the cores of the machine that submits say nothing of the nodes'.
+if IS_MAIN and workflow.resource_settings.nodes is not None:
+    workflow.resource_settings.cores = sys.maxsize
+    workflow.register_resource("_cores", PLAN.threads)
+
 # GPUs of this machine are handed out one job at a time (runtime.trainings_per_gpu: several). Clusters count their own.
 if (
     IS_MAIN
@@ -91,6 +97,24 @@ def arguments(wildcards):
 def n_gpus(wildcards):
     """GPUs of a job that runs a model: none where the device is chosen automatically and there is none."""
     return int(PLAN.device == "cuda" or (PLAN.device == "auto" and PLAN.n_gpus > 0))
+
+
+def check_cluster():
+    """Ask Slurm once for what jobs will ask of it; one line where it would refuse."""
+    from snakemake.logging import logger
+    from snakemake_executor_plugin_slurm.accounts import validate_account
+
+    from suite.graph.cluster import check
+
+    jobs = [
+        job for job in workflow.dag.needrun_jobs() if not workflow.is_local(job.rule)
+    ]
+    try:
+        check(
+            [job.resources for job in jobs], lambda name: validate_account(name, logger)
+        )
+    except UserError as error:
+        raise WorkflowError(f"error: {error}")
 
 
 # Paths name what files were made from, so their time stamps mean nothing: a checkout or a pull must not rerun anything.

@@ -36,6 +36,12 @@ rule report_page:
         "paramrel report {params.common} --state {params.state} --drawn {params.drawn} --stamp {output.stamp} > {log} 2>&1"
 
 
+# Before the first job, and not in a dry run.
+onstart:
+    if IS_MAIN and workflow.executor_plugin.name == "slurm":
+        check_cluster()
+
+
 onerror:
     if IS_MAIN:
         shell(
