@@ -51,7 +51,10 @@ def train(
     config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Train one cell, or go on where a killed training stopped."""
+    from suite.graph.check import check
+
     chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
+    check(cell)
     if dry_run:
         _print_json({"path": str(runs / cell.path), "resolved": cell.resolved, "runtime": chosen.runtime.model_dump()})
         return
@@ -159,7 +162,7 @@ def evaluate(
     from suite.measure.shown import form_called, lines, shown
 
     names, chosen = tuple(metric or ()), form_called(form)
-    more = {
+    more: dict[str, Any] = {
         "given": parse_options(option or ()), "jobs": jobs or 1, "shuffled": shuffle_labels, "missing_label": missing,
         "kept": state / "evaluate" if state else None,
     }  # fmt: skip
