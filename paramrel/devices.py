@@ -12,7 +12,7 @@ from paramrel.settings import Precision, Runtime
 DRIVER = Path("/proc/driver/nvidia/version")
 """Where NVIDIA's driver says its version."""
 
-OTHER_BUILD = "install another build of torch (README, Environment), or set runtime.device to cpu"
+OTHER_BUILD = "install another build of torch (docs/guarantees.md), or set runtime.device to cpu"
 
 
 def choose_device(runtime: Runtime) -> torch.device:
