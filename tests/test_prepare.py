@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from paramrel.data import _prepared
-from paramrel.data._files import File, Form
+from paramrel.data._downloads import File, Form
 from paramrel.data._idx import IdxDataSet, idx_forms, parse_idx
 from paramrel.data.celeba import ATTRIBUTES, CelebA, CelebAD2c, CelebASubset, CelebASubset32
 from paramrel.data.cifar10 import BATCHES, Cifar10, Cifar10Jpeg, Cifar10Lossless5k, read_batch
