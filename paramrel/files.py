@@ -3,9 +3,11 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from paramrel.errors import UserError
 
@@ -42,6 +44,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with \\n line ends, atomically."""
     write_atomically(path, lambda temporary: temporary.write_bytes(text.encode()))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any], *, compressed: bool = True) -> None:
+    """Write named arrays as an .npz file, atomically."""
+    save = np.savez_compressed if compressed else np.savez
+    write_atomically(path, lambda temporary: save(temporary, **arrays))
 
 
 def append_text(path: Path, text: str) -> None:

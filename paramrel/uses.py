@@ -61,13 +61,12 @@ def conditional(
     if method.subcode_shape is None:
         raise Unsupported(method.no_subcode)
     z = method.encode(x).mean
-    subcode = subcodes(method, x, z, rng.at("invert"), n_steps)
-    codes, subs = _repeat(z, n_draws), _repeat(subcode, n_draws)
     if fixed == "z":
         subs = rng.normal("subcode", (len(x), n_draws, *method.subcode_shape))
-    if fixed == "subcode":
-        codes = method.draw_codes(len(x) * n_draws, rng.at("codes"), n_steps).reshape(codes.shape)
-    return _show_all(method, codes, subs, n_steps)
+        return _show_all(method, z[:, None].expand(-1, n_draws, -1), subs, n_steps)
+    codes = method.draw_codes(len(x) * n_draws, rng.at("codes"), n_steps).reshape(len(x), n_draws, -1)
+    subcode = subcodes(method, x, z, rng.at("invert"), n_steps)
+    return _show_all(method, codes, _repeat(subcode, n_draws), n_steps)
 
 
 def reconstruction(

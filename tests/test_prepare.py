@@ -518,7 +518,9 @@ def test_metadata_of_other_sheets_are_an_error(root, sheets):
     write_sums(root)
     with pytest.raises(UserError, match=r"the attributes are \(1030, 40\) .* for 1027 images: the label file does not"):
         CelebASubset().prepare()
-    np.savez(path, **{k: v if k == "attr_names" else np.concatenate([v, v[:30]]) for k, v in meta.items()})
+    longer = {k: v if k == "attr_names" else np.concatenate([v, v[:30]]) for k, v in meta.items()}
+    longer["filenames"] = np.array([f"{k:06d}.jpg" for k in range(N_TILES + 30)])
+    np.savez(path, **longer)
     write_sums(root)
     with pytest.raises(UserError, match=r"sheet_01.jpg is 2048x64, not 2048x128 as 36 images need: the label file"):
         CelebASubset().prepare()
