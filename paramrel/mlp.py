@@ -71,7 +71,7 @@ class MlpDecoder(Mlp):
 
     def __init__(self, n_in: int, n_out: int, net: Network) -> None:
         super().__init__(n_in, n_out, net, time=True, latent=True)
-        self.out.zero_init = True
+        self.out.zero_init = True  # type: ignore[assignment]
 
-    def forward(self, x: Tensor, u: Tensor, z: Tensor) -> Tensor:
+    def forward(self, x: Tensor, u: Tensor | None = None, z: Tensor | None = None) -> Tensor:
         return super().forward(x, u, z)[:, :, None, None]

@@ -9,7 +9,7 @@ tokens, by cross-attention (``paramrel.attention``).
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -72,6 +72,7 @@ class Condition(nn.Module):
     def forward(self, u: Tensor | None, z: Tensor | None) -> Given:
         embedded = []
         if self.time is not None:
+            assert u is not None, "this network is conditioned on time"
             embedded.append(self.time(time_embedding(u, self.channels)))
         if self.latent is not None:
             embedded.append(self.latent(z))
@@ -171,7 +172,7 @@ class Down(nn.Module):
         h, maps = self.conv_in(F.pixel_unshuffle(x, self.unshuffle)), []
         for level, blocks in enumerate(self.levels):
             h = self.halve[level - 1](h) if level else h
-            for block in blocks:
+            for block in cast(nn.ModuleList, blocks):
                 h = block(h, given)
             maps.append(h)
         return maps
@@ -230,7 +231,7 @@ class Up(nn.Module):
         """``sides``: height and width of every level; ``maps``: skips of every level or none; both from the top."""
         for level, blocks in enumerate(self.levels):
             h = torch.cat((h, maps[-1 - level]), 1) if maps else h
-            for block in blocks:
+            for block in cast(nn.ModuleList, blocks):
                 h = block(h, given)
             if level < len(self.resize):
                 h = F.interpolate(self.resize[level](h), size=sides[-2 - level], mode="nearest")
@@ -280,7 +281,7 @@ class UNet(nn.Module):
         n_pixel = net.head_channels or n_out
         self.out = nn.Conv2d(net.channels * net.multipliers[0], n_pixel * net.unshuffle**2, 3, padding=1)
         self.head = Head(n_pixel, n_in, n_out) if net.head_channels else None
-        (self.out if self.head is None else self.head.conv_out).zero_init = True
+        (self.out if self.head is None else self.head.conv_out).zero_init = True  # type: ignore[assignment]
 
     def forward(self, x: Tensor, u: Tensor, z: Tensor) -> Tensor:
         given = self.condition(u, z)
@@ -328,7 +329,7 @@ def budget(shape: tuple[int, int, int], net: Network) -> int:
     """Parameters of ParamReL on images of ``shape``: progressive encoder and U-Net. Baselines are matched to it."""
     n_channels, *side = shape
     with torch.device("meta"):
-        encoder = Encoder(n_channels, 2 * net.latent_dim, tuple(side), net, time=True)
+        encoder = Encoder(n_channels, 2 * net.latent_dim, (side[0], side[1]), net, time=True)
         return n_parameters(encoder) + n_parameters(UNet(n_channels, n_channels, net))
 
 
