@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import median_filter
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -30,6 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from metrics import metric
+from metrics.speckle import speckle as grain
 from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, dataset
 from paramrel.files import write_atomically
@@ -143,14 +143,8 @@ def in_budget(setting: Setting, data: DataSet, net: Network, seed: int, precisio
 
 
 def speckle(made: np.ndarray, real: np.ndarray) -> float:
-    """Median over images of the mean absolute difference of an image and its 3x3 median, made over real: 1 is right."""
-
-    def grain(images: np.ndarray) -> float:
-        images = images.astype(np.float32)
-        smooth = median_filter(images, (1, 1, 3, 3), mode="nearest")
-        return float(np.median(np.abs(images - smooth).mean((1, 2, 3))))
-
-    return grain(made) / grain(real)
+    """Median over images of their grain, made over real (``metrics.speckle``): 1 is right."""
+    return float(np.median(grain(made)) / np.median(grain(real)))
 
 
 @cache
