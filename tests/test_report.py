@@ -16,6 +16,7 @@ from PIL import Image
 from metrics import metrics
 from paramrel.data import dataset
 from paramrel.errors import UserError
+from paramrel.method import methods
 from paramrel.rng import Rng
 from suite.graph.cells import cells, explored
 from suite.graph.config import load, resolve
@@ -301,6 +302,13 @@ def test_nothing_measured_still_gives_a_page_that_says_so(folder):
     assert page.text.count("this figure was not drawn") == len(FIGURE_NAMES)
     assert "There are no frames to show" in page.text and "run snakemake" in page.text
     assert f"{len(folder.cells)} of the preset's trainings are missing" in page.text
+
+
+def test_a_title_with_any_character_is_shown_as_it_is(folder, monkeypatch):
+    title = "Toy* <b>x</b> & `y` **z**"
+    monkeypatch.setattr(methods()["vae"], "title", title)
+    text = folder.page()
+    assert Page(text).text.count(title) > 5 and "<b>x" not in text and "<code>y" not in text
 
 
 def test_an_empty_table_and_a_missing_figure_are_named(folder):

@@ -116,10 +116,12 @@ def _table(name: str, caption: str, table: Table, origins: Origins) -> dict[str,
         columns.remove(DATA_SET)
         caption = f"{caption}: {titles.pop()}" if name else caption
     lines = [
-        {"entries": [(table.text(line[column]), line[column].mark, origins.of(line[column]), column.key) for column in columns],
-         "floor": line.floor}
+        {
+            "entries": [(table.text(line[c]), line[c].mark, origins.of(line[c]), c.key) for c in columns],
+            "floor": line.floor,
+        }
         for line in table.lines
-    ]  # fmt: skip
+    ]
     return {"name": name, "caption": caption, "columns": columns, "lines": lines, "notes": table.notes}
 
 

@@ -1,4 +1,4 @@
-"""Entries of rows.csv: what was measured, over seeds; chance levels and controls; the notes that tables of means share."""
+"""Entries from rows.csv: what was measured, over seeds; chance levels and controls; the notes of tables of means."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MEAN = "mean over seeds ± half width of the 95 % t-interval (number of seeds)"
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric over the seeds: its summary and the lines behind it; the reason where a seed, or every one, has no value."""
+    """One metric over the seeds: its summary, the lines behind it, and why a seed, or every one, has no value."""
 
     summary: Summary | None
     note: str = ""

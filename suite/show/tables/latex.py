@@ -11,7 +11,7 @@ COMMANDS = {"": "", "best": "textbf", "second": "underline", "bold": "textbf", "
 
 
 def latex(table: Table, caption: str) -> str:
-    """A booktabs table with its notes below, best in bold, second best underlined; over several pages where it is long."""
+    """A booktabs table with its notes below; best in bold, second best underlined. A long one runs over several pages."""
     columns = "l" + "r" * (len(table.columns) - 1)
     head = _line([tex(column.heading) for column in table.columns])
     body = "".join(_line([_entry(table, line[column]) for column in table.columns]) for line in table.lines)

@@ -69,7 +69,8 @@ def _table(rows: pd.DataFrame, paper: PaperTable) -> Table:
     per_seed = PerSeed(mine)
     lines = [
         Line({METHOD: method_entry(*key)} | {
-            column: _entry(per_seed, paper, data, key, column) for data, of_data in columns.items() for column in of_data
+            column: _entry(per_seed, paper, data, key, column)
+            for data, of_data in columns.items() for column in of_data
         })
         for key in _in_order(mine, paper, [*here, *missing])
     ]  # fmt: skip
