@@ -14,7 +14,8 @@ from joblib import parallel_config
 
 from metrics import Metric, Options, check_options, keep_in, metric, metrics, options_of, shuffle_labels
 from paramrel.errors import Unsupported, UserError
-from paramrel.files import write_json
+from paramrel.files import check_replaceable, write_record
+from suite.graph.chain import MADE_OF, check_codes, said_by_npz
 from suite.graph.hashing import file_sha256, short_hash
 from suite.graph.kernels import blas
 from suite.measure.commit import code
@@ -37,6 +38,7 @@ def read_codes(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise UserError(
             f"{path} is no readable .npz file of plain arrays ({error}): write it with numpy.savez"
         ) from error
+    arrays.pop(MADE_OF, None)
     reasons = [name for name in arrays if name.startswith("skipped/")]
     return arrays, {name.removeprefix("skipped/"): str(arrays.pop(name)) for name in reasons}
 
@@ -54,6 +56,7 @@ def evaluate(
     reason. Raises ``UserError`` where the file has the arrays of no metric at all.
     """
     made_by = code()  # before the work, in which the checkout may change
+    check_codes(path)
     arrays, skipped = read_codes(path)
     input_sha256 = file_sha256(path)
     y_names = _names(arrays, "y", "y_names", path)
@@ -79,6 +82,7 @@ def evaluate(
         "blas": blas(),
         "code": made_by,
         "rows": [row | {"libraries": libraries} for row in rows],
+        MADE_OF: said_by_npz(path),
     }
 
 
@@ -159,8 +163,9 @@ def evaluate_to(path: Path, names: tuple[str, ...], seed: int, out: Path, **more
     nearest = next(folder for folder in out.absolute().parents if folder.exists())
     if out.is_dir() or not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise UserError(f"cannot write {out}: name a file in a writable folder")
+    check_replaceable(out, link=False)
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"{out} is the file of codes: name another for the results")
     result = evaluate(path, names, seed, **more)
-    write_json(out, result)
+    write_record(out, result)
     return result
