@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from paramrel.errors import UserError
-from paramrel.files import write_atomically
+from paramrel.files import move, write_atomically
 
 STATE, PREVIOUS = "state.safetensors", "state.previous.safetensors"
 """The last checkpoint of a training and the one before."""
@@ -78,7 +78,7 @@ class Checkpoints:
             "log_sha256": _log_sha256(self.log, done.step), "tensors_sha256": tensors_sha256(tensors),
         }  # fmt: skip
         if self.last.exists():
-            self.last.replace(self.previous)
+            move(self.last, self.previous)
         _write(self.last, tensors, metadata)
 
     def load(self, method: nn.Module, ema: AveragedModel, optimiser: torch.optim.Optimizer) -> Progress:
@@ -91,7 +91,7 @@ class Checkpoints:
             try:
                 tensors, metadata = self._read(path)
             except (SafetensorError, ValueError, KeyError, OSError) as error:
-                path.replace(path.with_suffix(".aside"))
+                move(path, path.with_suffix(".aside"))
                 set_aside.append(f"{path} ({str(error).splitlines()[0]})")
                 continue
             _say(set_aside, f"goes on from step {metadata['step']}")

@@ -7,6 +7,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,24 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # what stays is swept by who writes the file next
+                temporary.unlink(missing_ok=True)
+
+
+def move(path: Path, target: Path) -> None:
+    """Rename a file. Raises ``UserError`` where the system does not let it."""
+    try:
+        path.replace(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def delete(path: Path) -> None:
+    """Remove a file, if it is there. Raises ``UserError`` where the system does not let it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot remove {path}: {error.strerror or error}") from error
 
 
 def check_replaceable(path: Path, link: bool = True) -> None:
@@ -58,7 +76,7 @@ def sweep(folder: Path, *names: str) -> None:
     left = re.compile(rf"\.({begun})\.[a-z0-9_]{{8}}(\.\w+)?")
     for path in folder.iterdir() if folder.is_dir() else ():
         if left.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+            delete(path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -119,7 +137,7 @@ def check_writable(folder: Path) -> None:
     """Raises ``UserError`` unless a file of 64 KiB can be written into ``folder`` (made if missing)."""
     probe = folder / ".writable"
     write_atomically(probe, lambda temporary: temporary.write_bytes(bytes(1 << 16)))
-    probe.unlink(missing_ok=True)  # another process that asks the same question may have removed it
+    delete(probe)  # another process that asks the same question may have removed it
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:

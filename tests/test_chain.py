@@ -42,7 +42,8 @@ EVERY = ("model.safetensors", "run.json", "metrics.jsonl", TIMING, CODES, METRIC
 def make(run: Path, cell: Cell, value: float = 0.5) -> None:
     """All files of a cell, by the functions that write them, of made-up contents."""
     layer = torch.nn.Linear(2, 2)
-    torch.nn.init.constant_(layer.weight, cell.seed + value)
+    for number in layer.parameters():
+        torch.nn.init.constant_(number, cell.seed + value)
     save_weights(run / "model.safetensors", layer, cell.path)
     write_text(run / "metrics.jsonl", "".join(json.dumps({"step": i, "loss": value}) + "\n" for i in range(9)))
     state = run.parents[3] / "state" / cell.path

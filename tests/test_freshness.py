@@ -46,7 +46,8 @@ def made(tmp_path_factory) -> Path:
             write_stamp(Path(plan.drawn, f"{name}.json"), plan.figure(name), plan.evidence(), Path(plan.drawn))
         for name in ("drawn", *(Path(stamp).name for stamp in plan.stamped())):
             write_text(Path(plan.due(name)), "")
-            os.utime(plan.due(name), (1, 1))
+        for path in Path(plan.built).rglob("*"):
+            os.utime(path, (1, 1))  # older than the results
     return project
 
 

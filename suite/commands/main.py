@@ -58,7 +58,7 @@ def train(
         return
     from paramrel.data import dataset as data_set
     from paramrel.errors import UserError
-    from paramrel.files import check_writable, sweep
+    from paramrel.files import check_writable, delete, sweep
     from paramrel.training import train as train_method
     from suite.graph.chain import TRAINED, finished
     from suite.graph.locks import hold, take_gpu
@@ -73,7 +73,7 @@ def train(
             raise UserError(f"{cell} is trained already ({run}): --force trains it anew")
         if force:
             shutil.rmtree(state / cell.path, ignore_errors=True)
-            (run / "run.json").unlink(missing_ok=True)  # first, so that what is not finished is never taken for it
+            delete(run / "run.json")  # first, so that what is not finished is never taken for it
         sweep(run, *TRAINED)
         sweep(state / cell.path)
         data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now

@@ -7,6 +7,7 @@ that the first Snakemake wrote down.
 import hashlib
 import json
 import shlex
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from paramrel.errors import UserError, unknown
-from paramrel.files import check_writable, read_record, write_record, write_text
+from paramrel.files import check_writable, delete, read_record, write_record, write_text
 from suite.graph.hashing import file_sha256, short_hash
 from suite.graph.locks import busy
 from suite.graph.results import FIGURE_NAMES, RESULTS_VERSION, TABLE_NAMES
@@ -259,13 +260,14 @@ class Plan:
         """
         false = self.false_stamps()
         for stamp in false:
-            Path(stamp).unlink()
+            delete(Path(stamp))
         redo = {"drawn": not self._drawn_holds()} | {
             Path(stamp).name: not Path(stamp).exists() for stamp in self.stamped()
         }
         for name, needed in redo.items():
             if needed or not Path(self.due(name)).exists():
-                write_text(Path(self.due(name)), "newer than what is not as it was made\n")
+                # Another text each time: Snakemake takes a newer file of the same content for the old one.
+                write_text(Path(self.due(name)), f"what is older than {time.time_ns()} is not as it was made\n")
         return false
 
     def _drawn_holds(self) -> bool:
@@ -285,7 +287,7 @@ class Plan:
             if names and not busy(Path(self.state), run):
                 found += [run / name for name in names]
         for path in found:
-            path.unlink(missing_ok=True)
+            delete(path)
         return [str(path) for path in found]
 
 
