@@ -1,7 +1,7 @@
 """What AE, VAE, beta-VAE and InfoVAE share: encoder trunk, matched decoder, likelihood, scale of the loss."""
 
 from abc import ABC
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from torch import Tensor
 
@@ -23,20 +23,23 @@ class AutoencoderConfig(Frozen):
     the data term averaged over D and the KL summed over d, an effective beta of D/2 (docs/loss_scales.md)."""
 
 
-class Autoencoder(Method, ABC):
+A = TypeVar("A", bound=AutoencoderConfig)
+
+
+class Autoencoder(Method[A], ABC):
     """Encoder and decoder around a code of d numbers."""
 
     stochastic: ClassVar[bool] = True
     """Whether the encoder gives a Gaussian posterior (mean and log-variance) or a point."""
     Config = AutoencoderConfig
 
-    def __init__(self, data: DataSet, net: Network, config: AutoencoderConfig) -> None:
+    def __init__(self, data: DataSet, net: Network, config: A) -> None:
         super().__init__(data, net, config)
-        n_channels, *side = data.shape
+        n_channels, side = data.shape[0], data.shape[1:]
         n_out = (2 if self.stochastic else 1) * net.latent_dim
-        self.encoder = Encoder(n_channels, n_out, tuple(side), net, time=False)
+        self.encoder = Encoder(n_channels, n_out, side, net, time=False)
         n_left = budget(data.shape, net) - n_parameters(self.encoder)
-        self.decoder = matched(lambda extra: Decoder(n_channels, tuple(side), net, extra=extra), n_left)
+        self.decoder = matched(lambda extra: Decoder(n_channels, side, net, extra=extra), n_left)
         self.observation = observation(data, learned_scale=config.scaling == "elbo")
 
     def decode(self, z: Tensor) -> Tensor:
@@ -56,13 +59,17 @@ class Autoencoder(Method, ABC):
     def _out(self, z: Tensor) -> Tensor:
         return self.decoder(z).float()
 
-    def _terms(self, x: Tensor, z: Tensor, nats: Tensor | float, extra: Tensor | float, reported: dict[str, Tensor]) -> LossTerms:  # fmt: skip
-        """The objective: data term of x at codes z, plus regularisers in nats per image, plus unitless ones."""
-        out = self._out(z)
-        reconstruction = self.observation.training_nll(out, x).mean()
+    def _terms(
+        self, out: Tensor, x: Tensor, data: Tensor, nats: Tensor | float, unitless: Tensor | float,
+        reported: dict[str, Tensor],
+    ) -> LossTerms:  # fmt: skip
+        """What is minimised, from ``data``, the mean nats per image of ``out``, and the regularisers' batch means.
+
+        elbo: (data + nats)/D + unitless. official: the mean of ``Observation.official_error`` + nats + unitless.
+        """
         if self.config.scaling == "official":
-            total = self.observation.official_error(out, x).mean() + nats + extra
+            total = self.observation.official_error(out, x).mean() + nats + unitless
         else:
-            total = (reconstruction + nats) / self.data.n_dims + extra
-        terms = {"reconstruction": reconstruction} | reported
+            total = (data + nats) / self.data.n_dims + unitless
+        terms = {"reconstruction": data} | reported
         return LossTerms(total, {name: term.detach() for name, term in terms.items()})

@@ -20,6 +20,15 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 class Diffusion(nn.Module):
     """A noise schedule with linear beta_1..beta_T, and what follows from it. Has no weights."""
 
+    signal: Tensor
+    """sqrt(abar_t), (T + 1,)."""
+    noise: Tensor
+    """sqrt(1 - abar_t), (T + 1,)."""
+    log_sigma: Tensor
+    """ln of noise over signal at t = 1..T, (T,), rising, float64."""
+    bound_weight: Tensor
+    """(SNR(t - 1) - SNR(t))/2 for t >= 2, (T + 1,)."""
+
     def __init__(self, n_times: int, beta_first: float, beta_last: float) -> None:
         super().__init__()
         self.n_times = n_times
@@ -28,15 +37,18 @@ class Diffusion(nn.Module):
         snr = abar[1:] / (1 - abar[1:])
         weight = torch.cat((torch.zeros(2, dtype=torch.float64), (snr[:-1] - snr[1:]) / 2))
         self.register_buffer("signal", abar.sqrt().float(), persistent=False)
-        """sqrt(abar_t), (T + 1,)."""
         self.register_buffer("noise", (1 - abar).sqrt().float(), persistent=False)
-        """sqrt(1 - abar_t), (T + 1,)."""
+        self.register_buffer("log_sigma", -snr.log() / 2, persistent=False)
         self.register_buffer("bound_weight", weight.float(), persistent=False)
-        """(SNR(t - 1) - SNR(t))/2 for t >= 2, (T + 1,)."""
 
     def draw_times(self, u: Tensor) -> Tensor:
         """Uniform times 1..T from u in [0, 1), (N,)."""
         return 1 + (u * self.n_times).long().clamp(max=self.n_times - 1)
+
+    def nearest_times(self, log_sigma: Tensor) -> Tensor:
+        """The times 1..T whose ln(noise/signal) are nearest to ``log_sigma`` (N,), float64."""
+        between = (self.log_sigma[:-1] + self.log_sigma[1:]) / 2
+        return 1 + torch.searchsorted(between, log_sigma)
 
     def diffuse(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t of x_0, (N, ...)."""

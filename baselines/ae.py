@@ -2,13 +2,13 @@
 
 from torch import Tensor
 
-from baselines._autoencoder import Autoencoder
+from baselines._autoencoder import Autoencoder, AutoencoderConfig
 from paramrel.errors import Unsupported
 from paramrel.method import Codes, LossTerms, Nll
 from paramrel.rng import Rng
 
 
-class Ae(Autoencoder):
+class Ae(Autoencoder[AutoencoderConfig]):
     """-log p(x | z) of z = e(x), summed over D (nats per image)."""
 
     name = "ae"
@@ -17,7 +17,10 @@ class Ae(Autoencoder):
     stochastic = False
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
-        return self._terms(batch, self._draw(batch, rng), 0.0, 0.0, {})
+        """-log p(x | z) of z = e(x)."""
+        out = self._out(self.encode(batch).mean)
+        data = self.observation.training_nll(out, batch).mean()
+        return self._terms(out, batch, data, 0.0, 0.0, {})
 
     def encode(self, x: Tensor) -> Codes:
         """The encoder sees images in [-1, 1]."""

@@ -4,6 +4,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from baselines.vae import Vae, VaeConfig
+from paramrel.rng import Rng
 
 
 class BetaVaeConfig(VaeConfig):
@@ -22,7 +23,7 @@ class BetaVaeConfig(VaeConfig):
         return self
 
 
-class BetaVae(Vae):
+class BetaVae(Vae[BetaVaeConfig]):
     """-E log p(x | z) + beta KL[q(z | x) || N(0, I)]. Without a warm-up beta = 4 collapses on small images."""
 
     name = "beta_vae"
@@ -31,7 +32,8 @@ class BetaVae(Vae):
     source = "I. Higgins et al., ICLR 2017; capacity: C. P. Burgess et al., arXiv 1804.03599"
     Config = BetaVaeConfig
 
-    def _rate(self, kl: Tensor) -> Tensor:
+    def regulariser(self, kl: Tensor, z: Tensor, rng: Rng) -> tuple[Tensor, float, dict[str, Tensor]]:
+        """beta KL (ICLR 2017, Eq. 4), with the VAE's warm-up; or beta |KL - C(t)| (arXiv 1804.03599, Eq. 8)."""
         if self.config.capacity is not None:
-            return self.config.beta * (kl - self.config.capacity * self.progress).abs()
-        return self.config.beta * super()._rate(kl)
+            return self.config.beta * (kl - self.config.capacity * self.progress).abs(), 0.0, {}
+        return self.config.beta * (self._warmth() * kl), 0.0, {}

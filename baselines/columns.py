@@ -28,7 +28,7 @@ class ColumnsConfig(Frozen):
     the product over columns is still an exact likelihood."""
 
 
-class Columns(Untrained):
+class Columns(Untrained[ColumnsConfig]):
     """p(x) = prod_j p(x_j) or prod_j p(x_j | x_1 .. x_{j-1}). It has no latent: its code is one constant."""
 
     name = "columns"
@@ -37,6 +37,10 @@ class Columns(Untrained):
     tables = True
     Config = ColumnsConfig
     variants = {"independent": {"given": "nothing"}, "chain": {"given": "columns_before"}}
+    weight: Tensor
+    bias: Tensor
+    std: Tensor
+    centres: Tensor
 
     def __init__(self, data: DataSet, net: Network, config: ColumnsConfig) -> None:
         super().__init__(data, net, config)
@@ -113,6 +117,7 @@ class Columns(Untrained):
 
 
 def _classes(values: np.ndarray, column: Column) -> np.ndarray:
+    assert column.n_classes is not None
     return np.rint(values * (column.n_classes - 1)).astype(int)
 
 

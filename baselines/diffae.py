@@ -1,14 +1,14 @@
 """DiffAE: a diffusion model whose noise predictor sees a semantic code of the image (arXiv 2111.15640)."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar, cast
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from baselines._diffusion import Diffusion
+from baselines._diffusion import Diffusion, at
 from baselines._latent_prior import LatentPrior
 from paramrel.attention import mean_shares, recorded_shares
 from paramrel.data import DataSet
@@ -16,15 +16,19 @@ from paramrel.errors import Unsupported
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet, budget, matched, n_parameters
 from paramrel.points import some_of
+from paramrel.preconditioning import PreconditioningConfig
 from paramrel.rng import Rng
-from paramrel.settings import Frozen, Network
+from paramrel.settings import Network
+from paramrel.times import TimesConfig, cut_normal, split
 
 LEAST_SIGNAL = 1e-12
 """Smallest abar_T: its root divides float32 numbers."""
 
 
-class DiffAeConfig(Frozen):
+class DiffAeConfig(TimesConfig, PreconditioningConfig):
     """Settings of the diffusion."""
+
+    later: ClassVar[tuple[str, ...]] = ("times",)
 
     n_times: int = Field(1000, ge=2)
     """T."""
@@ -36,6 +40,19 @@ class DiffAeConfig(Frozen):
     """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps -
     sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z tells
     what the image is, weigh as much as clean ones. Short trainings on small images need it (docs/loss_scales.md)."""
+    times: Literal["uniform", "edm"] = "uniform"
+    """uniform: t uniform in 1..T, as published. edm: the noise levels where images are decided, mixed with uniform t
+    (``times.EdmTimes``; take ``parametrisation: v`` with it, whose squared error is then a flow's). The bound that is
+    reported is the same either way."""
+
+    @model_validator(mode="after")
+    def _units_of_the_output(self) -> "DiffAeConfig":
+        if self.at_output and self.parametrisation != "v":
+            raise ValueError(
+                f"precondition: {self.precondition} needs parametrisation v: the network's output is measured from an "
+                "estimate of the image; or set estimate to input"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rising(self) -> "DiffAeConfig":
@@ -50,7 +67,10 @@ class DiffAeConfig(Frozen):
         return self
 
 
-class DiffAe(Method):
+D = TypeVar("D", bound=DiffAeConfig)
+
+
+class DiffAe(Method[D]):
     """Squared error of eps (or of v) predicted from (x_t, t, z), with z = e(x).
 
     Images are taken as [-1, 1], binary ones as -1 and 1, and thresholded at 0 when they come out. z is passed at every
@@ -62,21 +82,31 @@ class DiffAe(Method):
     version = 2
     title = "DiffAE"
     source = "K. Preechakul et al., arXiv 2111.15640"
-    Config = DiffAeConfig
+    Config: ClassVar[type[DiffAeConfig]] = DiffAeConfig
     usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
     """Times 1 - t/T at which losses with swapped codes are compared."""
     reconstruction_steps = 20
     """DDIM steps each way of ``reconstruct`` (the official evaluation's number)."""
 
-    def __init__(self, data: DataSet, net: Network, config: DiffAeConfig) -> None:
+    centres: Tensor
+    """Values of the data's bins in [-1, 1], (K,)."""
+
+    def __init__(self, data: DataSet, net: Network, config: D) -> None:
         super().__init__(data, net, config)
-        n_channels, *side = data.shape
-        self.encoder = Encoder(n_channels, self._head_width(), tuple(side), net, time=False)
-        self.decoder = UNet(n_channels, n_channels, net)
+        n_channels, side = data.shape[0], data.shape[1:]
+        self.encoder = Encoder(n_channels, self._head_width(), side, net, time=False)
+        self.spectrum = config.spectrum(data)
+        self.decoder = UNet((2 if config.at_input else 1) * n_channels, n_channels, net)
         n_left = budget(data.shape, net) - n_parameters(self.encoder) - n_parameters(self.decoder)
-        self.prior = matched(lambda size: LatentPrior(net.latent_dim, 8 * (size + 1)), n_left)
+        prior = matched(lambda size: LatentPrior(net.latent_dim, 8 * (size + 1)), n_left)
+        self.prior = cast(LatentPrior, prior)
         self.diffusion = Diffusion(config.n_times, config.beta_first, config.beta_last)
         self.register_buffer("centres", 2 * data.centres - 1, persistent=False)
+
+    def fit(self, images: np.ndarray, rng: Rng) -> None:
+        """Measure the model of the images, where one is asked for."""
+        if self.spectrum is not None:
+            self.spectrum.measure(images, rng)
 
     def finish(self, images: np.ndarray, rng: Rng) -> None:
         with torch.no_grad():
@@ -84,8 +114,10 @@ class DiffAe(Method):
             self.prior.measure(torch.cat([self._draw(x, rng.at(i)) for i, x in parts]))
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
+        """E |eps - eps_hat(x_t, t, z)|^2/D (arXiv 2111.15640, Eq. 6), or the same of v; plus the regulariser of z
+        (``_code``), and the latent DDIM's own loss, which does not reach the codes. Reported in units of D."""
         z, regulariser, reported = self._code(batch, rng)
-        t = self.diffusion.draw_times(rng.stratified("t", len(batch)))
+        t = self._training_times(rng.stratified("t", len(batch)))
         eps = rng.normal("eps", tuple(batch.shape))
         x_0 = 2 * batch - 1
         target = eps if self.config.parametrisation == "eps" else self.diffusion.v(x_0, t, eps)
@@ -175,6 +207,15 @@ class DiffAe(Method):
                 self._out(self.diffusion.diffuse(2 * x - 1, t, eps), t, z)
         return mean_shares(shares, self.data.shape[1:])
 
+    def _training_times(self, uniform: Tensor) -> Tensor:
+        """Times 1..T (N,) from stratified numbers in [0, 1)."""
+        if self.config.times == "uniform":
+            return self.diffusion.draw_times(uniform)
+        from_density, quantile = split(uniform.double(), 1 - self.config.times_uniform)
+        lowest, highest = self.diffusion.log_sigma[[0, -1]].tolist()
+        log_sigma = cut_normal(quantile, self.config.times_centre, self.config.times_width, lowest, highest)
+        return torch.where(from_density, self.diffusion.nearest_times(log_sigma), self.diffusion.draw_times(quantile))
+
     def _at(self, u: float, x: Tensor) -> Tensor:
         """The time t >= 2 that is 1 - u of T, for every image of x: (N,)."""
         return torch.full((len(x),), max(2, round((1 - u) * self.diffusion.n_times)), device=x.device)
@@ -201,7 +242,21 @@ class DiffAe(Method):
         return self.prior.widen(z, rng.normal("z", tuple(z.shape)))
 
     def _out(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        return self.decoder(x_t, t / self.diffusion.n_times, z).float()
+        """What the network predicts: eps or v, (N, C, H, W).
+
+        With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``), and
+        v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
+        """
+        u = t / self.diffusion.n_times
+        if self.spectrum is None:
+            return self.decoder(x_t, u, z).float()
+        signal, noise = at(self.diffusion.signal, t, x_t), at(self.diffusion.noise, t, x_t)
+        shown = (signal * x_t, signal.square(), noise.square())
+        seen = torch.cat((x_t, self.spectrum.posterior_mean(*shown)), 1) if self.config.at_input else x_t
+        out = self.decoder(seen, u, z).float()
+        if not self.config.at_output:
+            return out
+        return (signal * x_t - self.spectrum.estimate(out, *shown)) / noise
 
     def _eps(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
         out = self._out(x_t, t, z)

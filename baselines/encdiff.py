@@ -10,7 +10,7 @@ from paramrel.errors import UserError
 from paramrel.settings import Network
 
 
-class EncDiff(DiffAe):
+class EncDiff(DiffAe[DiffAeConfig]):
     """Squared error of eps predicted from (x_t, t, tokens): an encoder gives N scalars (``network.latent_dim``; 20 in
     the paper), each becomes a token by a small MLP of its own, and the U-Net reads them by cross-attention, in
     transformer blocks after its residual blocks. No regulariser.

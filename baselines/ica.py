@@ -6,16 +6,16 @@ from sklearn.decomposition import PCA, FastICA
 from torch import Tensor
 
 from paramrel.data import DataSet
-from paramrel.method import Codes, Untrained
+from paramrel.method import Codes, NoConfig, Untrained
 from paramrel.rng import Rng, derive_seed
-from paramrel.settings import Frozen, Network
+from paramrel.settings import Network
 
 SMALLEST = 1e-10
 """Principal components with a smaller share of the largest one's variance are rounding, and are left out."""
 MAX_ITERATIONS = 1000
 
 
-class Ica(Untrained):
+class Ica(Untrained[NoConfig]):
     """d independent components of the training images, of variance 1 there, in the order and sign that FastICA leaves.
 
     FastICA (parallel, log cosh) on the first d principal components, whitened. Fewer where the images have fewer: the
@@ -26,8 +26,11 @@ class Ica(Untrained):
     title = "ICA"
     source = "sanity row; A. Hyvärinen, IEEE Transactions on Neural Networks 10 (1999)"
     tables = True
+    mean: Tensor
+    unmixing: Tensor
+    mixing: Tensor
 
-    def __init__(self, data: DataSet, net: Network, config: Frozen) -> None:
+    def __init__(self, data: DataSet, net: Network, config: NoConfig) -> None:
         super().__init__(data, net, config)
         self.n_components = min(net.latent_dim, data.n_dims)
         self.register_buffer("mean", torch.zeros(data.n_dims))

@@ -38,7 +38,7 @@ class InfoDiffusionConfig(DiffAeConfig):
         return round(self.zeta + self.lambda_mmd - 1, 12)
 
 
-class InfoDiffusion(DiffAe):
+class InfoDiffusion(DiffAe[InfoDiffusionConfig]):
     """DiffAE's loss + (1 - zeta) KL[q(z | x) || N(0, I)] + (zeta + lambda - 1) MMD[q(z), N(0, I)]."""
 
     name = "info_diffusion"
@@ -56,7 +56,10 @@ class InfoDiffusion(DiffAe):
     def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance of q(z | x), each (N, d); no log-variance for a point."""
         head = self._head(x)
-        return head.chunk(2, 1) if self.config.posterior == "gaussian" else (head, None)
+        if self.config.posterior == "point":
+            return head, None
+        mean, log_var = head.chunk(2, 1)
+        return mean, log_var
 
     def _widened(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
         mean, log_var = self._posterior(x)
@@ -65,8 +68,11 @@ class InfoDiffusion(DiffAe):
         return reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape))), kl_standard_normal(mean, log_var)
 
     def _code(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor | float, dict[str, Tensor]]:
+        """The regulariser is (1 - zeta) KL + (zeta + lambda - 1) MMD (arXiv 2306.08757, Eq. 8); the KL over D or not
+        (``scaling``)."""
         mean, log_var = self._posterior(x)
-        z, regulariser, reported = mean, 0.0, {}
+        z, reported = mean, {}
+        regulariser: Tensor | float = 0.0
         if log_var is not None:
             z = reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape)))
             kl = kl_standard_normal(mean, log_var).mean()

@@ -28,7 +28,7 @@ class InfoVaeConfig(VaeConfig):
         return round(self.alpha + self.lambda_mmd - 1, 12)
 
 
-class InfoVae(Vae):
+class InfoVae(Vae[InfoVaeConfig]):
     """-E log p(x | z) + (1 - alpha) KL + (alpha + lambda - 1) MMD[q(z), N(0, I)].
 
     Codes are means, as the decoder's z is a sample around them. (The official code regularises and decodes
@@ -41,9 +41,11 @@ class InfoVae(Vae):
     source = "S. Zhao, J. Song, S. Ermon, arXiv 1706.02262"
     Config = InfoVaeConfig
 
-    def _rate(self, kl: Tensor) -> Tensor:
-        return (1 - self.config.alpha) * super()._rate(kl)
-
-    def _discrepancy(self, z: Tensor, rng: Rng) -> tuple[Tensor | float, dict[str, Tensor]]:
-        value = mmd(z, rng.normal("prior", tuple(z.shape)), self.config.kernel)
-        return self.config.mmd_weight * value, {"mmd": value}
+    def regulariser(self, kl: Tensor, z: Tensor, rng: Rng) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """(1 - alpha) KL, with the VAE's warm-up, and (alpha + lambda - 1) MMD (arXiv 1706.02262, Eq. 6)."""
+        discrepancy = mmd(z, rng.normal("prior", tuple(z.shape)), self.config.kernel)
+        return (
+            (1 - self.config.alpha) * (self._warmth() * kl),
+            self.config.mmd_weight * discrepancy,
+            {"mmd": discrepancy},
+        )

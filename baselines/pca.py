@@ -6,12 +6,12 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from paramrel.data import DataSet
-from paramrel.method import Codes, Untrained
+from paramrel.method import Codes, NoConfig, Untrained
 from paramrel.rng import Rng
-from paramrel.settings import Frozen, Network
+from paramrel.settings import Network
 
 
-class Pca(Untrained):
+class Pca(Untrained[NoConfig]):
     """The first d principal components of the training images, unscaled (d at most D).
 
     Of sets of over 2^28 pixels: of a random choice of the images, which depends on the seed.
@@ -21,8 +21,10 @@ class Pca(Untrained):
     title = "PCA"
     source = "sanity row; K. Pearson, 1901"
     tables = True
+    mean: Tensor
+    components: Tensor
 
-    def __init__(self, data: DataSet, net: Network, config: Frozen) -> None:
+    def __init__(self, data: DataSet, net: Network, config: NoConfig) -> None:
         super().__init__(data, net, config)
         self.n_components = min(net.latent_dim, data.n_dims)
         self.register_buffer("mean", torch.zeros(data.n_dims))

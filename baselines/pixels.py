@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from paramrel.method import Codes, Untrained
+from paramrel.method import Codes, NoConfig, Untrained
 
 
-class Pixels(Untrained):
+class Pixels(Untrained[NoConfig]):
     """z = x, flattened. Every learned code has to be compared with no learning at all."""
 
     name = "pixels"

@@ -1,5 +1,7 @@
 """Variational autoencoder (arXiv 1312.6114)."""
 
+from typing import TypeVar
+
 from pydantic import Field
 from torch import Tensor
 
@@ -17,7 +19,10 @@ class VaeConfig(AutoencoderConfig):
     small images need it: without, most latents are pruned before the decoder has learned to use them."""
 
 
-class Vae(Autoencoder):
+V = TypeVar("V", bound=VaeConfig)
+
+
+class Vae(Autoencoder[V]):
     """ELBO: -E log p(x | z) + KL[q(z | x) || N(0, I)], summed over D and d (nats per image)."""
 
     name = "vae"
@@ -27,11 +32,22 @@ class Vae(Autoencoder):
     Config = VaeConfig
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
+        """-log p(x | z) of one z ~ q(z | x), and ``regulariser``."""
         mean, log_var = self._posterior(batch)
         z = reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape)))
         kl = kl_standard_normal(mean, log_var).mean()
-        discrepancy, reported = self._discrepancy(z, rng)
-        return self._terms(batch, z, self._rate(kl), discrepancy, {"kl": kl} | reported)
+        nats, unitless, reported = self.regulariser(kl, z, rng)
+        out = self._out(z)
+        data = self.observation.training_nll(out, batch).mean()
+        return self._terms(out, batch, data, nats, unitless, {"kl": kl} | reported)
+
+    def regulariser(self, kl: Tensor, z: Tensor, rng: Rng) -> tuple[Tensor, Tensor | float, dict[str, Tensor]]:
+        """What the objective adds to the data term: scalars in nats per image, unitless scalars, and what is reported.
+
+        Here the KL itself (arXiv 1312.6114, Eq. 10), with a weight that rises during the warm-up. ``kl`` is the
+        batch mean of KL[q(z | x) || N(0, I)] in nats, ``z`` (N, d) are draws of q.
+        """
+        return self._warmth() * kl, 0.0, {}
 
     def encode(self, x: Tensor) -> Codes:
         mean, log_var = self._posterior(x)
@@ -45,14 +61,6 @@ class Vae(Autoencoder):
         mean, log_var = self._posterior(x)
         z = reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape)))
         return Nll(self.observation.nll(self._out(z), x), kl_standard_normal(mean, log_var))
-
-    def _rate(self, kl: Tensor) -> Tensor:
-        """The KL's part of the objective, from its batch mean (scalars, nats per image)."""
-        return self._warmth() * kl
-
-    def _discrepancy(self, z: Tensor, rng: Rng) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """A unitless part of the objective, and what it reports: none here."""
-        return 0.0, {}
 
     def _warmth(self) -> float:
         """Rises from 0 to 1 during the warm-up."""

@@ -17,8 +17,8 @@ from safetensors import safe_open
 from metrics import metric
 from paramrel.checkpoint import load_weights
 from paramrel.data import dataset
+from paramrel.devices import choose_device
 from paramrel.method import Method
-from paramrel.training import choose_device
 from suite.graph.cells import Cell, find, run_dir
 from suite.graph.config import load, resolve
 from suite.measure.encode import batches, drawn

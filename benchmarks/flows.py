@@ -15,14 +15,13 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from paramrel.data import DataSet
 from paramrel.method import Method, method
 from paramrel.networks import initialise, n_parameters
 from paramrel.rng import Rng
 from paramrel.settings import Network
-from paramrel.training import warmed_up_average
+from paramrel.training import Average
 
 FLOWS = {"paramrel_d": (2, "discrete"), "paramrel_c": (16, "discretised"), "paramrel_discretised": (16, "discretised")}
 """Bins and kind of data of every flow."""
@@ -86,7 +85,7 @@ def trainer(model: Method, data: Noise, batch: int, rng: Rng, precision: str) ->
     """One step of the training loop."""
     parameters = list(model.parameters())
     optimiser = torch.optim.AdamW(parameters, 1e-3, fused=True)
-    average = AveragedModel(model, multi_avg_fn=warmed_up_average(0.9999))
+    average = Average(model, 0.9999)
     images = data.draw(batch, rng)
 
     def step(i: int) -> None:
@@ -96,7 +95,7 @@ def trainer(model: Method, data: Noise, batch: int, rng: Rng, precision: str) ->
         terms.total.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 5.0)
         optimiser.step()
-        average.update_parameters(model)
+        average.update(model, i)
 
     return step
 

@@ -6,28 +6,41 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from metrics._base import Arrays, Metric, Value
-from metrics._kept import keep_in
+from metrics._arrays import objects
+from metrics._base import Arrays, Metric, Ready, Value
+from metrics._cache import keep_in
 from paramrel.errors import UserError, unknown
-from paramrel.registry import lookup, members
+from paramrel.registry import Registry, search
 from paramrel.settings import Frozen
 
 __all__ = [
+    "METRICS",
     "Metric",
     "Options",
+    "Ready",
     "Value",
     "check_options",
     "keep_in",
     "metric",
+    "metric_class",
     "metrics",
+    "objects",
     "options_of",
     "shuffle_labels",
 ]
 
+METRICS: Registry[Metric[Any]] = Registry("metric", "paramrel.metrics", Metric)
+search(METRICS.group, __name__)
+
 
 def metrics() -> dict[str, type[Metric]]:
     """All metrics by name."""
-    return members(Metric, ("metrics",))
+    return METRICS.members
+
+
+def metric_class(name: str) -> type[Metric]:
+    """The class of the metric called ``name``. Raises ``UserError``: why it is broken, or the nearest name."""
+    return METRICS.get(name)
 
 
 def metric(name: str, settings: Mapping[str, Any] | None = None) -> Metric:
@@ -35,7 +48,7 @@ def metric(name: str, settings: Mapping[str, Any] | None = None) -> Metric:
 
     Raises ``UserError`` with a suggestion if there is none of that name, or no such option.
     """
-    cls = lookup("metric", name, metrics())
+    cls = metric_class(name)
     return cls(_config(cls, settings or {}))
 
 
@@ -47,14 +60,15 @@ def check_options(given: Options) -> None:
     """Raises ``UserError`` with a suggestion for an unknown family or option, or a bad value."""
     families = {cls.family or key: cls for key, cls in metrics().items() if cls.Config is not Metric.Config}
     for family, settings in given.items():
-        if family not in families:
+        if family in families:
+            _config(families[family], settings)
+        elif family not in METRICS.broken:
             raise unknown("metric with options", family, families)
-        _config(families[family], settings)
 
 
 def options_of(name: str, given: Options) -> Mapping[str, Any]:
     """What ``given`` says for the metric ``name``."""
-    return given.get(lookup("metric", name, metrics()).family or name, {})
+    return given.get(metric_class(name).family or name, {})
 
 
 def _config(cls: type[Metric], settings: Mapping[str, Any]) -> Frozen:
@@ -63,10 +77,11 @@ def _config(cls: type[Metric], settings: Mapping[str, Any]) -> Frozen:
         if key not in cls.Config.model_fields:
             raise unknown(f"option of {family}", key, cls.Config.model_fields)
     try:
-        return cls.Config(**settings)
+        return cls.Config.model_validate(settings, strict=True)  # a word is no number
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(f"{family}.{first['loc'][0]}: {first['msg']} (got {first['input']!r})") from error
+        where = ".".join(map(str, (family, *first["loc"])))
+        raise UserError(f"{where}: {first['msg']} (got {first['input']!r})") from error
 
 
 def shuffle_labels(arrays: Arrays, seed: int = 0) -> dict[str, np.ndarray]:
@@ -74,9 +89,9 @@ def shuffle_labels(arrays: Arrays, seed: int = 0) -> dict[str, np.ndarray]:
 
     Rows stay whole, so that factors keep what they tell of each other.
     """
-    names = {name for cls in metrics().values() for name in cls.labels}
+    names = sorted({name for cls in metrics().values() for name in cls.labels})
     shuffled = dict(arrays)
-    for name in names & set(arrays):
+    for name in filter(arrays.__contains__, names):
         order = np.random.default_rng([seed, len(arrays[name])]).permutation(len(arrays[name]))
         shuffled[name] = np.asarray(arrays[name])[order]
     return shuffled

@@ -1,8 +1,82 @@
-"""Label columns: classes, factors, attributes."""
+"""Labels as people have them: classes, factors, attributes; numbers, words, -1 and 1, one-hot."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
+from metrics._arrays import Arrays, rows_of
 from paramrel.errors import UserError
+
+CLASS_LABELS = ("y", "y_test", "probe_y")
+"""Label arrays that may be one-hot."""
+LABELS = (*CLASS_LABELS, "attributes")
+"""Arrays that hold labels, and therefore may hold words."""
+FEWEST_ONE_HOT = 10
+"""Fewer rows may be one-hot by chance."""
+
+
+def without_missing(
+    arrays: Arrays, names: tuple[str, ...], marker: str | float | None, shapes: Mapping[str, str]
+) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays without the items of which one of the label arrays ``names`` holds ``marker``, and a note.
+
+    ``marker``: a number, a word, or "nan". None: nothing is missing. Raises ``UserError`` where no item is left.
+    """
+    kept, notes = dict(arrays), []
+    for name in names if marker is not None else ():
+        keep = ~_is_marker(columns(kept[name]), str(marker)).any(1)
+        if not keep.any():
+            raise UserError(f"every item of {name} has a missing label ({marker})")
+        if not keep.all():
+            notes.append(f"{int((~keep).sum())} of {len(keep)} items without a label in {name} left out")
+            kept = rows_of(kept, shapes[name].split()[0], keep, shapes)
+    return kept, "; ".join(notes)
+
+
+def _is_marker(labels: np.ndarray, marker: str) -> np.ndarray:
+    if labels.dtype.kind == "U":
+        return np.char.lower(labels) == marker.lower()
+    if marker.lower() == "nan":
+        return np.isnan(labels) if labels.dtype.kind == "f" else np.zeros(labels.shape, bool)
+    try:
+        return labels == float(marker)
+    except ValueError:
+        return np.zeros(labels.shape, bool)
+
+
+def normalised(labels: np.ndarray) -> np.ndarray:
+    """The same labels in one form: booleans and whole floats as int64, and -1 and 1 (CelebA's form) as 0 and 1.
+
+    Words, and numbers with fractions, stay as they are.
+    """
+    if labels.dtype.kind == "U":
+        return labels
+    if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and (labels == np.round(labels)).all()):
+        labels = labels.astype(np.int64)
+    return (labels > 0).astype(np.int64) if labels.dtype.kind == "i" and _is_sign(labels) else labels
+
+
+def _is_sign(labels: np.ndarray) -> bool:
+    return bool(labels.min() == -1 and np.isin(labels, (-1, 1)).all())
+
+
+def from_one_hot(arrays: Arrays) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays with one-hot label arrays as classes, and a note.
+
+    Label arrays of one vocabulary (``y_test`` and ``probe_y``) are all taken so, or none is.
+    """
+    mine = [name for name in CLASS_LABELS if name in arrays]
+    if not mine or not all(_is_one_hot(arrays[name]) for name in mine):
+        return dict(arrays), ""
+    note = f"{' and '.join(mine)}: one-hot, taken as {arrays[mine[0]].shape[1]} classes"
+    return dict(arrays) | {name: arrays[name].argmax(1) for name in mine}, note
+
+
+def _is_one_hot(labels: np.ndarray) -> bool:
+    """True for (N, k) of 0 and 1 with a single 1 in every row, k >= 2."""
+    if labels.ndim != 2 or labels.shape[1] < 2 or len(labels) < FEWEST_ONE_HOT or labels.dtype.kind == "U":
+        return False
+    return bool(np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all())
 
 
 def columns(y: np.ndarray) -> np.ndarray:
@@ -25,6 +99,11 @@ def constant_note(y: np.ndarray) -> str:
     """What a reader must know about constant columns of y (N, k)."""
     n_constant = y.shape[1] - len(varying(y))
     return f"{n_constant} constant label column(s) left out" if n_constant else ""
+
+
+def joined(*notes: str) -> str:
+    """Notes that are not empty, one after the other."""
+    return "; ".join(note for note in notes if note)
 
 
 def check_discrete(labels: np.ndarray, column: int) -> None:

@@ -1,5 +1,6 @@
 """Probes: classifiers that read labels from codes, cross-validated."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -15,10 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from metrics._base import Value
-from metrics._kept import kept
-from metrics._labels import check_discrete, columns, constant_note, varying
-from metrics._shared import shared
-from paramrel.errors import UserError
+from metrics._cache import Named, in_memory, on_disk
+from metrics._codes import in_own_units
+from metrics._labels import check_discrete, columns, constant_note, joined, varying
+from paramrel.errors import Unsupported, UserError
 from paramrel.settings import Frozen
 
 N_FOLDS = 5
@@ -35,10 +37,11 @@ class ProbeConfig(Frozen):
 
 @dataclass(frozen=True)
 class Probed:
-    """Held-out scores of one label column: ``auroc`` and ``accuracy`` per fold."""
+    """Held-out scores of one label column: ``auroc`` and ``accuracy`` per fold, and how many fits did not converge."""
 
     auroc: tuple[float, ...]
     accuracy: tuple[float, ...]
+    n_unconverged: int
 
 
 def linear_probe() -> ClassifierMixin:
@@ -46,10 +49,41 @@ def linear_probe() -> ClassifierMixin:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
-@kept
-def fitted(probe: ClassifierMixin, x: np.ndarray, y: np.ndarray) -> ClassifierMixin:
-    """``probe`` fitted to all of x (N, d) and y (N,)."""
-    return probe.fit(x, y)
+def fit(model: ClassifierMixin, x: np.ndarray, y: np.ndarray) -> bool:
+    """Fit ``model`` in place; False if the solver says that it did not converge. Other warnings pass."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model.fit(x, y)
+    for one in caught:
+        if not issubclass(one.category, ConvergenceWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return not any(issubclass(one.category, ConvergenceWarning) for one in caught)
+
+
+@on_disk
+def fitted_line(x: np.ndarray, y: np.ndarray) -> Named:
+    """``linear_probe`` fitted to all of x (N, d) and y (N,) 0..c-1, as arrays.
+
+    ``mean``, ``scale`` (d,), ``coef`` (c or 1, d), ``intercept`` (c or 1,), and whether it ``converged``.
+    """
+    model = linear_probe()
+    converged = fit(model, x, y)
+    scaler, line = model[0], model[-1]
+    return {
+        "mean": scaler.mean_, "scale": scaler.scale_, "coef": line.coef_, "intercept": line.intercept_,
+        "converged": np.array(converged),
+    }  # fmt: skip
+
+
+def line_scores(line: Named, x: np.ndarray) -> np.ndarray:
+    """Scores of a fitted line, the logits of x (N, d): (N,) of the larger of two classes, else (N, c)."""
+    scores = (x - line["mean"]) / line["scale"] @ line["coef"].T + line["intercept"]
+    return scores.ravel() if scores.shape[1] == 1 else scores
+
+
+def line_classes(scores: np.ndarray) -> np.ndarray:
+    """The class 0..c-1 with the largest of ``line_scores``: (N,)."""
+    return (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(1)
 
 
 def classifier(kind: Classifier, seed: int) -> ClassifierMixin:
@@ -61,45 +95,65 @@ def classifier(kind: Classifier, seed: int) -> ClassifierMixin:
     return linear_probe()
 
 
-@shared
-def probe_all(z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: str) -> list[Probed]:
-    """5-fold cross-validation of a probe of every column of y that is not constant: (N, d) codes, (N,) or (N, k).
+def usable(y: np.ndarray) -> tuple[list[int], str]:
+    """Columns of y (N, k) that can be cross-validated, and a note on the others.
+
+    Left out: constant columns, and those with a class of fewer members than there are folds. Raises ``Unsupported``
+    where nothing varies, and ``UserError`` where all that varies is too rare or no class.
+    """
+    if not len(varying(y)):
+        raise Unsupported("every label column is constant: there is nothing to predict")
+    rare = {int(column): reason for column in varying(y) if (reason := _rare(y[:, column], column))}
+    kept = [int(column) for column in varying(y) if column not in rare]
+    if not kept:
+        raise UserError(f"{next(iter(rare.values()))}: give more items, or drop that class or column")
+    left_out = [f"{reason}: left out" for reason in rare.values()]
+    more = f"and {len(rare) - 3} more such columns" if len(rare) > 3 else ""
+    return kept, joined(constant_note(y), *left_out[:3], more)
+
+
+def _rare(labels: np.ndarray, column: int) -> str:
+    """Which class of a column is too rare for the folds, or nothing."""
+    check_discrete(labels, column)
+    values, counts = np.unique(labels, return_counts=True)
+    if counts.min() >= N_FOLDS:
+        return ""
+    found = f"class {values[counts.argmin()]} has {counts.min()} of {len(labels)} items"
+    return f"label column {column}: {found}, fewer than the {N_FOLDS} folds"
+
+
+@in_memory
+def probe_all(z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: str) -> tuple[list[Probed], list[int], str]:  # fmt: skip
+    """5-fold cross-validation of a probe of every ``usable`` column of y: (N, d) codes, (N,) or (N, k) labels.
 
     The scaler is fitted inside each fold. AUROC: of the larger label for two classes, else macro one-vs-rest. AUROC
-    and accuracy of the same codes come from the same fits. Raises ``UserError`` where every column is constant, a
-    class has fewer members than there are folds, or a fold lacks a class (plain folds of a rare one).
+    and accuracy of the same codes come from the same fits. Returns scores, their columns, and a note. Raises
+    ``UserError`` where no column is usable, or a fold lacks a class (plain folds of a rare one).
     """
-    y = columns(y)
-    if not len(varying(y)):
-        raise UserError("every label column is constant: there is nothing to predict")
-    labels = [_checked(y[:, column], column) for column in varying(y)]
-    splits = [_splits(one, column, seed, folds) for one, column in zip(labels, varying(y), strict=True)]
+    y, z = columns(y), in_own_units(z)
+    kept, note = usable(y)
+    labels = [np.unique(y[:, column], return_inverse=True)[1] for column in kept]
+    splits = [_splits(one, column, seed, folds) for one, column in zip(labels, kept, strict=True)]
     tasks = [(one, *split) for one, its in zip(labels, splits, strict=True) for split in its]
     scores = Parallel()(delayed(_fold)(z, *task, kind, seed) for task in tasks)
-    return [Probed(*zip(*scores[i : i + N_FOLDS], strict=True)) for i in range(0, len(scores), N_FOLDS)]
+    parts = [list(zip(*scores[i : i + N_FOLDS], strict=True)) for i in range(0, len(scores), N_FOLDS)]
+    probed = [Probed(auroc, accuracy, sum(not one for one in converged)) for auroc, accuracy, converged in parts]
+    n = sum(one.n_unconverged for one in probed)
+    return probed, kept, joined(note, f"{n} of {len(tasks)} probe fits did not converge" if n else "")
 
 
 def probed_value(
     z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: str, score: Literal["auroc", "accuracy"]
 ) -> Value:
-    """Mean over labels and folds of one of the scores; in ``extra`` the mean of each label that is not constant, and which
-    columns of y these are."""
-    scores = [getattr(probed, score) for probed in probe_all(z, y, seed, kind, folds)]
+    """Mean over labels and folds of one of the scores.
+
+    In ``extra`` the mean of each label that is measured, and which columns of y these are.
+    """
+    probed, kept, note = probe_all(z, y, seed, kind, folds)
+    scores = [getattr(one, score) for one in probed]
     means = fold_means(scores)
-    extra = {"per_label": [float(np.mean(one)) for one in scores], "labels": varying(columns(y)).tolist()}
-    return Value(float(np.mean(means)), len(z), means, constant_note(columns(y)), extra)
-
-
-def _checked(labels: np.ndarray, column: int) -> np.ndarray:
-    """Classes of one label column. Raises ``UserError`` unless each has as many members as there are folds."""
-    check_discrete(labels, column)
-    values, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if counts.min() < N_FOLDS:
-        raise UserError(
-            f"label column {column}: class {values[counts.argmin()]} has {counts.min()} of {len(labels)} items, fewer "
-            f"than the {N_FOLDS} folds: give more items, or drop that class or column"
-        )
-    return inverse
+    extra = {"per_label": [float(np.mean(one)) for one in scores], "labels": kept}
+    return Value(float(np.mean(means)), len(z), means, note, extra)
 
 
 def _splits(labels: np.ndarray, column: int, seed: int, folds: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -113,13 +167,14 @@ def _splits(labels: np.ndarray, column: int, seed: int, folds: str) -> list[tupl
     return splits
 
 
-def _fold(z: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, kind: Classifier, seed: int) -> tuple[float, float]:  # fmt: skip
-    """(AUROC, accuracy) of one fold; labels 0..c-1."""
-    model = classifier(kind, seed).fit(z[train], labels[train])
+def _fold(z: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, kind: Classifier, seed: int) -> tuple[float, float, bool]:  # fmt: skip
+    """(AUROC, accuracy, whether the fit converged) of one fold; labels 0..c-1."""
+    model = classifier(kind, seed)
+    converged = fit(model, z[train], labels[train])
     p = model.predict_proba(z[test])
     scores = p[:, 1] if p.shape[1] == 2 else p
     auroc = roc_auc_score(labels[test], scores, multi_class="ovr")
-    return float(auroc), float(np.mean(p.argmax(1) == labels[test]))
+    return float(auroc), float(np.mean(p.argmax(1) == labels[test])), converged
 
 
 def fold_means(scores: list[tuple[float, ...]]) -> tuple[float, ...]:

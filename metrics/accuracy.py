@@ -6,10 +6,10 @@ import numpy as np
 
 from metrics._base import Arrays, Metric, Value
 from metrics._labels import columns
-from metrics._probe import Classifier, ProbeConfig, probed_value
+from metrics._probe import Classifier, ProbeConfig, probed_value, usable
 
 
-class Accuracy(Metric):
+class Accuracy(Metric[ProbeConfig]):
     """Mean over 5 stratified folds of the held-out accuracy of a logistic regression on standardised codes.
 
     Averaged over the columns of y. The same fits as ``auroc``.
@@ -20,6 +20,7 @@ class Accuracy(Metric):
     family = "probe"
     version = 1
     title = "accuracy"
+    places = {"progressive": 30, "ablations": 30, "statistics": 20, "headline": 20}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
@@ -31,9 +32,10 @@ class Accuracy(Metric):
         return probed_value(arrays["z"], arrays["y"], seed, self.kind, self.config.folds, "accuracy")
 
     def chance(self, arrays: Arrays) -> float:
-        """Share of the largest class, averaged over the columns that vary."""
-        counts = [np.unique(column, return_counts=True)[1] for column in columns(np.asarray(arrays["y"])).T]
-        return float(np.mean([count.max() / count.sum() for count in counts if len(count) > 1]))
+        """Share of the largest class, averaged over the columns that are measured."""
+        y = columns(np.asarray(arrays["y"]))
+        counts = [np.unique(y[:, column], return_counts=True)[1] for column in usable(y)[0]]
+        return float(np.mean([count.max() / count.sum() for count in counts]))
 
 
 class AccuracyKnn(Accuracy):
@@ -41,6 +43,7 @@ class AccuracyKnn(Accuracy):
 
     name = "accuracy_knn"
     title = "accuracy (k-NN)"
+    places = {}
     kind = "knn"
     by_default = False
 
@@ -50,5 +53,6 @@ class AccuracyForest(Accuracy):
 
     name = "accuracy_forest"
     title = "accuracy (forest)"
+    places = {}
     kind = "forest"
     by_default = False

@@ -6,7 +6,7 @@ from metrics._base import Arrays, Metric, Value
 from metrics._probe import Classifier, ProbeConfig, probed_value
 
 
-class Auroc(Metric):
+class Auroc(Metric[ProbeConfig]):
     """Mean over 5 stratified folds of the held-out AUROC of a logistic regression on standardised codes.
 
     Two classes or attributes: AUROC, averaged over the columns of y. More classes: macro one-vs-rest. (The
@@ -18,6 +18,8 @@ class Auroc(Metric):
     family = "probe"
     version = 1
     title = "AUROC"
+    places = {"progressive": 10, "ablations": 10, "statistics": 10, "headline": 10}
+    digits = 4
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
@@ -37,6 +39,7 @@ class AurocKnn(Auroc):
 
     name = "auroc_knn"
     title = "AUROC (k-NN)"
+    places = {}
     kind = "knn"
     by_default = False
 
@@ -46,5 +49,6 @@ class AurocForest(Auroc):
 
     name = "auroc_forest"
     title = "AUROC (forest)"
+    places = {}
     kind = "forest"
     by_default = False

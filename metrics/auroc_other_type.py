@@ -10,5 +10,7 @@ class AurocOtherType(Auroc):
 
     name = "auroc_other_type"
     title = "AUROC of the other data type"
+    places = {"ablations": 20}
+    digits = 3
     needs = ("z_other_type", "y")
     source = "ours, after an ablation of arXiv 2405.15268"

@@ -12,5 +12,6 @@ class AurocSampled(Auroc):
 
     name = "auroc_sampled"
     title = "AUROC of sampled z"
+    places = {"latent_usage": 70}
     needs = ("z_sampled", "y")
     source = "ours"

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from paramrel.errors import Unsupported
 
 
-class OfColumns(Metric, ABC):
+class OfColumns(Metric[NoConfig], ABC):
     """Mean over held-out rows and over columns of one type of what the bound gives to the column.
 
     ``nll_columns`` (M, L) in nats, ``column_classes`` (L,) the columns' numbers of classes, 0 for continuous ones. The
@@ -41,6 +41,7 @@ class NatsContinuous(OfColumns):
 
     name = "nats_continuous"
     title = "nats per continuous column"
+    places = {"likelihood": 40}
     unit = "nats/column"
     categorical = False
     nats = 1.0
@@ -51,6 +52,7 @@ class BitsCategorical(OfColumns):
 
     name = "bits_categorical"
     title = "bits per categorical column"
+    places = {"likelihood": 50}
     unit = "bits/column"
     categorical = True
     nats = float(np.log(2))

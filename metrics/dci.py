@@ -12,12 +12,15 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
 from metrics._base import Arrays, Metric, Value
+from metrics._cache import in_memory
+from metrics._codes import in_own_units
 from metrics._labels import by_appearance, check_discrete, columns, constant_note, varying
-from metrics._shared import shared
 from paramrel.errors import Unsupported, UserError
 from paramrel.settings import Frozen
 
 N_FOLDS = 5
+CONSTANT = 1e-7
+"""Standardised latents of a smaller range (max - min) are never cut by scikit-learn's trees."""
 TINY = 1e-11
 """Added to importances before entropies are taken, as disentanglement_lib does."""
 
@@ -107,27 +110,32 @@ def fit(z: np.ndarray, y: np.ndarray, splits: Sequence[tuple[np.ndarray, np.ndar
 def _canonical(z: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes that do not depend on scale, sign and order of latents, float32, and the order: columns of z.
 
-    Trees break ties by the order of columns and cut float32 values apart only above 1e-7, so without this a
-    permuted, flipped or rescaled latent would give another forest.
+    Trees break ties by the order and number of columns and cut float32 values apart only above 1e-7, so without this a
+    permuted, flipped, rescaled or constant latent would give another forest. Latents that are constant in the training
+    part are left out.
     """
-    standard = StandardScaler().fit(z[train].astype(np.float64)).transform(z.astype(np.float64))
+    z = in_own_units(z.astype(np.float64))
+    standard = StandardScaler().fit(z[train]).transform(z)
     largest = np.abs(standard).round(6).argmax(0)  # rounded: a latent of two values may be as large on both sides
     first = np.take_along_axis(standard, largest[None], 0)
     standard = (standard * np.where(first < 0, -1.0, 1.0)).astype(np.float32)
     order = np.lexsort(standard[::-1])
+    order = order[np.ptp(standard[train][:, order], 0) > CONSTANT]
     return standard[:, order], order
 
 
 def _fit_factor(z: np.ndarray, factor: np.ndarray, train: np.ndarray, test: np.ndarray, n_trees: int, seed: int) -> tuple[np.ndarray, float, float]:  # fmt: skip
     """(importances (d,), accuracy on the training part, on the test part) of one factor."""
-    if len(np.unique(factor[train])) == 1:  # its other classes are all in the test part: nothing can be learned
-        return np.zeros(z.shape[1]), 1.0, float(np.mean(factor[test] == factor[train][0]))
+    largest = np.bincount(factor[train]).argmax()
+    if z.shape[1] == 0 or (factor[train] == largest).all():  # nothing can be learned
+        shares = (float(np.mean(factor[part] == largest)) for part in (train, test))
+        return np.zeros(z.shape[1]), *shares
     model = GradientBoostingClassifier(n_estimators=n_trees, random_state=seed).fit(z[train], factor[train])
     accuracies = (float(np.mean(model.predict(z[part]) == factor[part])) for part in (train, test))
     return np.abs(model.feature_importances_), *accuracies
 
 
-@shared
+@in_memory
 def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[list[Fitted], str, np.ndarray]:
     """Fits of the folds (plain, shuffled by ``seed``, as the official InfoDiffusion evaluation has them), a note, and
     which columns of y are the factors: those that vary among the items that take part.
@@ -154,7 +162,7 @@ def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[lis
     return fit(z, y, splits, config.n_trees, seed), note, kept
 
 
-class Dci(Metric):
+class Dci(Metric[DciConfig]):
     """D of DCI, which tables call DCI: is each latent important for one factor only?
 
     Gradient-boosted trees predict each factor from the codes; D weighs the entropies of the latents' importances.
@@ -164,12 +172,14 @@ class Dci(Metric):
     Config = DciConfig
     name = "dci"
     family = "dci"
-    version = 1
+    version = 2
     title = "DCI (D)"
+    places = {"disentanglement": 10, "ablations": 130, "statistics": 50, "headline": 60}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
     labels = ("y",)
+    optional = ("y_names",)
     source = (
         "C. Eastwood, C. Williams, ICLR 2018, in disentanglement_lib's form (arXiv 1811.12359); folds of 2306.08757"
     )
@@ -197,6 +207,7 @@ class DciCompleteness(Dci):
 
     name = "dci_completeness"
     title = "DCI (C)"
+    places = {"disentanglement": 20}
 
     def score(self, split: Fitted) -> float:
         return completeness(split.importance)
@@ -212,6 +223,7 @@ class DciInformativeness(Dci):
 
     name = "dci_informativeness"
     title = "DCI (I)"
+    places = {"disentanglement": 30}
 
     def score(self, split: Fitted) -> float:
         return split.test_accuracy

@@ -2,16 +2,18 @@
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
-from metrics._images import pairs
+from metrics._base import Arrays, Metric, NoConfig, Value
+from metrics._images import binary_pairs, pairs
 
 
-class MseFromCode(Metric):
+class MseFromCode(Metric[NoConfig]):
     """Mean squared error of one-step decoding from z alone, pixels in [0, 1]."""
 
     name = "mse_from_code"
     version = 1
     title = "MSE from z alone"
+    places = {"latent_usage": 100, "ablations": 90}
+    digits = 4
     direction = "lower"
     range = (0.0, 1.0)
     needs = ("decoded", "x_test")
@@ -27,20 +29,21 @@ class MseFromCode(Metric):
         return float(np.square(images - images.mean(0)).mean())
 
 
-class BitAccuracyFromCode(Metric):
+class BitAccuracyFromCode(Metric[NoConfig]):
     """Share of binary pixels right after one-step decoding from z alone and thresholding at 1/2."""
 
     name = "bit_accuracy_from_code"
     version = 1
     title = "pixels right from z alone"
+    places = {"latent_usage": 110}
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("decoded", "x_test", "binary")
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        made, source = pairs(arrays, "decoded")
-        return Value(float(((made > 0.5) == (source > 0.5)).mean()), len(made))
+        made, source = binary_pairs(arrays, "decoded")
+        return Value(float((made == source).mean()), len(made))
 
     def chance(self, arrays: Arrays) -> float:
         """What the thresholded mean image scores."""

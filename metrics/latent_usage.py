@@ -5,25 +5,34 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
-from paramrel.errors import Unsupported
+from metrics._base import Arrays, Direction, Metric, NoConfig, Value
+from paramrel.errors import Unsupported, UserError
 
 REFERENCE_TIME = "u=0.3"
 """Flow time at which losses with swapped codes are compared; methods without flow time have one point."""
 
 
 def at_reference(arrays: Arrays, name: str) -> np.ndarray:
-    """Losses of ``name`` (P, N) at the reference point: (N,)."""
+    """Losses of ``name`` (T, M) at the reference point, or at the only one: (M,).
+
+    Raises ``UserError`` where there are several points and the reference is not one of them, or twice.
+    """
     points = [str(point) for point in arrays["loss_points"]]
-    return arrays[name][points.index(REFERENCE_TIME) if REFERENCE_TIME in points else 0]
+    if len(points) == 1:
+        return arrays[name][0]
+    if points.count(REFERENCE_TIME) != 1:
+        raise UserError(
+            f"loss_points are {', '.join(points)}: {REFERENCE_TIME} must be there once, as losses are compared at it"
+        )
+    return arrays[name][points.index(REFERENCE_TIME)]
 
 
-class DecoderLoss(Metric, ABC):
+class DecoderLoss(Metric[NoConfig], ABC):
     """Mean decoder loss with one kind of codes, at u = 0.3 for flows."""
 
     kind: ClassVar[str]
     version = 1
-    direction = "lower"
+    direction: ClassVar[Direction] = "lower"
     range = (0.0, float("inf"))
     unit = "nats/image"
     text = ("loss_points",)
@@ -39,6 +48,9 @@ class LossOwn(DecoderLoss):
 
     name = "loss_own"
     title = "loss, own z"
+    places = {"latent_usage": 10}
+    digits = 2
+    unranked = "losses of different kinds of decoders are compared within a line"
     kind = "own"
     needs = ("loss_own", "loss_points")
 
@@ -48,6 +60,8 @@ class LossPermuted(DecoderLoss):
 
     name = "loss_permuted"
     title = "loss, permuted z"
+    places = {"latent_usage": 20}
+    digits = 2
     direction = "none"
     kind = "permuted"
     needs = ("loss_permuted", "loss_points")
@@ -58,6 +72,8 @@ class LossMean(DecoderLoss):
 
     name = "loss_mean"
     title = "loss, z = 0"
+    places = {"latent_usage": 30}
+    digits = 2
     direction = "none"
     kind = "mean"
     needs = ("loss_mean", "loss_points")
@@ -68,17 +84,22 @@ class LossPrior(DecoderLoss):
 
     name = "loss_prior"
     title = "loss, prior z"
+    places = {"latent_usage": 40}
+    digits = 2
     direction = "none"
     kind = "prior"
     needs = ("loss_prior", "loss_points")
 
 
-class PermutedRatio(Metric):
+class PermutedRatio(Metric[NoConfig]):
     """Decoder loss with permuted codes over the loss with own codes: 1 means that z is ignored."""
 
     name = "permuted_ratio"
     version = 1
     title = "permuted/own"
+    places = {"latent_usage": 50, "ablations": 50, "headline": 40}
+    digits = 2
+    unranked = "losses of different kinds of decoders are compared within a line"
     direction = "higher"
     range = (0.0, float("inf"))
     needs = ("loss_own", "loss_permuted", "loss_points")
@@ -95,12 +116,14 @@ class PermutedRatio(Metric):
         return 1.0
 
 
-class ActiveUnits(Metric):
+class ActiveUnits(Metric[NoConfig]):
     """Number of latents whose posterior mean has a standard deviation above 0.1 over the data (prior: 1)."""
 
     name = "active_units"
     version = 1
     title = "active units"
+    places = {"latent_usage": 80, "ablations": 60}
+    digits = 1
     direction = "none"
     range = (0.0, float("inf"))
     needs = ("z", "z_std")
@@ -110,12 +133,14 @@ class ActiveUnits(Metric):
         return Value(float((arrays["z"].std(0, dtype=np.float64) > 0.1).sum()), len(arrays["z"]))
 
 
-class Rate(Metric):
+class Rate(Metric[NoConfig]):
     """Mean KL[q(z | x) || N(0, I)]."""
 
     name = "kl"
     version = 1
     title = "KL"
+    places = {"latent_usage": 90, "ablations": 70}
+    digits = 1
     direction = "none"
     range = (0.0, float("inf"))
     unit = "nats/image"
@@ -124,5 +149,5 @@ class Rate(Metric):
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         mean, std = arrays["z"].astype(np.float64), arrays["z_std"].astype(np.float64)
-        kl = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(np.maximum(std, 1e-30))).sum(1)
+        kl = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum(1)
         return Value(float(kl.mean()), len(kl))

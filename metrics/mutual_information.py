@@ -8,18 +8,20 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.metrics import mutual_info_score
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
+from metrics._cache import in_memory
 from metrics._labels import by_appearance, check_discrete, columns, constant_note, varying
-from metrics._shared import shared
 from paramrel.errors import Unsupported
 
 N_BINS = 20
+EDGE = 1e-9
+"""A code closer than this share of a bin to the bin's lower edge is in it: rounding may have moved it below."""
 
 
-class OfInformation(Metric, ABC):
+class OfInformation(Metric[NoConfig], ABC):
     """A score of the matrix of mutual informations between latents and factors (columns of y)."""
 
-    version = 1
+    version = 2
     direction = "higher"
     range = (0.0, 1.0)
     needs = ("z", "y")
@@ -44,6 +46,7 @@ class Mig(OfInformation):
 
     name = "mig"
     title = "MIG (not in the paper)"
+    places = {"disentanglement": 70}
     source = "R. Chen et al., arXiv 1802.04942, with disentanglement_lib's 20 equal bins"
 
     def score(self, information: np.ndarray, entropies: np.ndarray) -> float:
@@ -58,6 +61,7 @@ class Modularity(OfInformation):
 
     name = "modularity"
     title = "modularity (not in the paper)"
+    places = {"disentanglement": 80}
     source = "K. Ridgeway, M. Mozer, arXiv 1802.05312, with disentanglement_lib's 20 equal bins"
 
     def score(self, information: np.ndarray, entropies: np.ndarray) -> float:
@@ -70,12 +74,12 @@ class Modularity(OfInformation):
         return float(np.mean(1 - (squares.sum(1) - best) / (best * (squares.shape[1] - 1))))
 
 
-@shared
+@in_memory
 def informations(z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(d, k) mutual informations of latents, each in 20 bins of equal width, and factors that vary; (k,) entropies."""
     factors = [by_appearance(y[:, column]) for column in varying(y)]
     z = z.astype(np.float64)
     low, width = z.min(0), np.ptp(z, 0)
-    bins = np.minimum((z - low) / np.where(width > 0, width, 1) * N_BINS, N_BINS - 1).astype(int)
+    bins = np.minimum((z - low) / np.where(width > 0, width, 1) * N_BINS + EDGE, N_BINS - 1).astype(int)
     matrix = np.array([[mutual_info_score(factor, code) for factor in factors] for code in bins.T])
     return matrix.clip(0), np.array([mutual_info_score(factor, factor) for factor in factors])

@@ -1,11 +1,14 @@
-"""NotBlur: are images made from codes as sharp as their sources? The paper's tick, with a number beside it."""
+"""NotBlur: are images made from codes as sharp as their sources? The paper's tick, with a number beside it.
+
+It does not see speckle: smooth images with a little noise have as much Laplacian as sharp ones (``speckle`` tells them apart).
+"""
 
 from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import convolve
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from metrics._images import pairs
 from paramrel.errors import Unsupported
 
@@ -13,16 +16,20 @@ LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], dtype=float)
 TICK = (0.5, 2.0)
 
 
-class NotBlur(Metric):
+class NotBlur(Metric[NoConfig]):
     """Median over images of Var(Laplacian(made)) / Var(Laplacian(source)); 1 is as sharp as the source.
 
     Tick: within [0.5, 2]; below it is blurred, above it is noisy. The Laplacian is the 4-neighbour one inside the
     image (no padding), its variance over all pixels and channels. Sources without any edge are left out, with a note.
+
+    It does not see whether what is sharp belongs there: a blurred image with noise of the right strength is ticked.
+    ``speckle`` sees that.
     """
 
     name = "notblur"
     version = 1
     title = "sharpness ratio (NotBlur)"
+    places = {"images": 60}
     direction = "none"
     range = (0.0, float("inf"))
     needs = ("reconstructed", "x_test")
@@ -49,6 +56,7 @@ class NotBlurFromCode(NotBlur):
 
     name = "notblur_from_code"
     title = "sharpness ratio from z alone"
+    places = {"images": 70}
     needs = ("decoded", "x_test")
     made = "decoded"
 

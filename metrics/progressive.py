@@ -44,6 +44,8 @@ class AurocProgressive(Progressive):
 
     of = Auroc
     name = "auroc_progressive"
+    places = {"progressive": 20, "ablations": 80}
+    digits = 4
     family = "probe"
 
 
@@ -52,6 +54,7 @@ class AccuracyProgressive(Progressive):
 
     of = Accuracy
     name = "accuracy_progressive"
+    places = {"progressive": 40}
     family = "probe"
 
 
@@ -60,6 +63,7 @@ class DciProgressive(Progressive):
 
     of = Dci
     name = "dci_progressive"
+    places = {"disentanglement": 90}
 
 
 class TadProgressive(Progressive):
@@ -67,4 +71,5 @@ class TadProgressive(Progressive):
 
     of = TotalAurocDifference
     name = "tad_progressive"
+    places = {"disentanglement": 100}
     family = "tad"

@@ -1,23 +1,24 @@
 """Reconstructions against their sources: MSE, PSNR, SSIM, bit error. Pixels in [0, 1]."""
 
 from abc import ABC
+from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from metrics._base import Arrays, Metric, Value
-from metrics._images import pairs
+from metrics._base import Arrays, Metric, NoConfig, Value
+from metrics._images import binary_pairs, pairs
 from paramrel.errors import Unsupported
 
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 
 
-class OfReconstructions(Metric, ABC):
+class OfReconstructions(Metric[NoConfig], ABC):
     """Of ``reconstructed``, made from all that the method keeps of the image (code, and subcode where it has one)."""
 
     version = 1
-    needs = ("reconstructed", "x_test")
+    needs: ClassVar[tuple[str, ...]] = ("reconstructed", "x_test")
 
 
 class Mse(OfReconstructions):
@@ -25,6 +26,8 @@ class Mse(OfReconstructions):
 
     name = "mse"
     title = "MSE"
+    places = {"images": 10}
+    digits = 5
     direction = "lower"
     range = (0.0, 1.0)
     source = "standard"
@@ -34,7 +37,7 @@ class Mse(OfReconstructions):
         return Value(float(np.square(made - source).mean()), len(made))
 
 
-class MsePermuted(Metric):
+class MsePermuted(Metric[NoConfig]):
     """Mean squared error of reconstructions with another image's z, all else that the method keeps unchanged.
 
     Where it is no larger than ``mse``, the reconstruction says nothing of z.
@@ -43,6 +46,8 @@ class MsePermuted(Metric):
     name = "mse_permuted"
     version = 1
     title = "MSE, another's z"
+    places = {"images": 20}
+    digits = 5
     direction = "none"
     range = (0.0, 1.0)
     needs = ("reconstructed_permuted", "x_test")
@@ -59,6 +64,9 @@ class Psnr(OfReconstructions):
 
     name = "psnr"
     title = "PSNR"
+    places = {"images": 30}
+    digits = 2
+    unranked = "infinite, which is the best and in no mean, where every image is met exactly; MSE has the same order"
     direction = "higher"
     range = (0.0, float("inf"))
     unit = "dB"
@@ -77,14 +85,16 @@ class BitError(OfReconstructions):
 
     name = "bit_error"
     title = "bit error"
+    places = {"images": 50}
+    digits = 4
     direction = "lower"
     range = (0.0, 1.0)
     needs = ("reconstructed", "x_test", "binary")
     source = "standard"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        made, source = pairs(arrays, "reconstructed")
-        return Value(float(((made > 0.5) != (source > 0.5)).mean()), len(made))
+        made, source = binary_pairs(arrays, "reconstructed")
+        return Value(float((made != source).mean()), len(made))
 
 
 class Ssim(OfReconstructions):
@@ -96,6 +106,8 @@ class Ssim(OfReconstructions):
 
     name = "ssim"
     title = "SSIM"
+    places = {"images": 40}
+    digits = 4
     direction = "higher"
     range = (-1.0, 1.0)
     source = "Z. Wang et al., IEEE Transactions on Image Processing 13(4), 2004"

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, Value
+from metrics._base import Arrays, Metric, NoConfig, Value
 from paramrel.errors import UserError
 
 
-class Smoothness(Metric):
+class Smoothness(Metric[NoConfig]):
     """Distance of neighbouring images of an interpolation, mean over steps and pairs; the straight fade scores least.
 
     ``interpolated`` (I, F, C, H, W) in [0, 1]: F images from one to the other of I pairs. Distance: root mean square
@@ -16,6 +16,8 @@ class Smoothness(Metric):
     name = "smoothness"
     version = 1
     title = "mean step of interpolations"
+    places = {"images": 110}
+    digits = 4
     direction = "lower"
     range = (0.0, 1.0)
     needs = ("interpolated",)
@@ -32,6 +34,7 @@ class SmoothnessMax(Smoothness):
 
     name = "smoothness_max"
     title = "largest step of interpolations"
+    places = {"images": 120}
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
         steps = neighbour_distances(arrays["interpolated"])

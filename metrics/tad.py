@@ -10,8 +10,8 @@ from scipy.stats import rankdata
 from sklearn.model_selection import KFold
 
 from metrics._base import Arrays, Metric, Value
+from metrics._cache import in_memory
 from metrics._labels import columns
-from metrics._shared import shared
 from paramrel.errors import Unsupported, UserError
 from paramrel.settings import Frozen
 
@@ -140,7 +140,7 @@ def binary(labels: np.ndarray, name: str) -> np.ndarray:
     return np.stack(attributes, 1)
 
 
-@shared
+@in_memory
 def tad_of(z: np.ndarray, labels: np.ndarray, name: str, mode: Mode, config: TadConfig, seed: int) -> tuple[Tad, list[Tad]]:  # fmt: skip
     """TAD and ATTRS on all items, and on the training part of each of 5 plain folds (the official protocol)."""
     attributes = binary(labels, name)
@@ -150,7 +150,7 @@ def tad_of(z: np.ndarray, labels: np.ndarray, name: str, mode: Mode, config: Tad
     return tad(z, attributes, mode, config), [tad(z[part], attributes[part], mode, config) for part in parts]
 
 
-class _OfAttributes(Metric):
+class _OfAttributes(Metric[TadConfig]):
     """What TAD and ATTRS share. Attributes: the array ``attributes`` (N, A) where it is given, else y.
 
     The value is over all items; the folds are the training parts of 5 plain folds, whose mean is what the official
@@ -164,6 +164,7 @@ class _OfAttributes(Metric):
     range = (0.0, float("inf"))
     needs = ("z",)
     labels = ("attributes", "y")
+    optional = ("attribute_names", "y_names")
     mode: ClassVar[Mode] = "exact"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
@@ -200,6 +201,7 @@ class TotalAurocDifference(_OfAttributes):
 
     name = "tad"
     title = "TAD"
+    places = {"disentanglement": 50, "ablations": 140, "statistics": 60}
     source = "E. Yeats et al., NashAE (arXiv 2209.10677), in the form of arXiv 2306.08757"
 
     def score(self, result: Tad) -> float:
@@ -229,6 +231,8 @@ class CapturedAttributes(_OfAttributes):
 
     name = "attrs"
     title = "ATTRS"
+    places = {"disentanglement": 60}
+    digits = 1
     source = TotalAurocDifference.source
 
     def score(self, result: Tad) -> float:
@@ -240,6 +244,7 @@ class TadNashae(TotalAurocDifference):
 
     name = "tad_nashae"
     title = "TAD (grid)"
+    places = {}
     mode = "nashae"
     by_default = False
 
@@ -249,6 +254,7 @@ class AttrsNashae(CapturedAttributes):
 
     name = "attrs_nashae"
     title = "ATTRS (grid)"
+    places = {}
     mode = "nashae"
     by_default = False
 

@@ -47,10 +47,20 @@ def mmd(z: Tensor, prior: Tensor, kernel: Kernel = "rbf") -> Tensor:
 
 def _mean_of_pairs(gram: Tensor, points: Tensor) -> Tensor:
     """Mean of the kernel over pairs of different points; 1, its value at distance 0, where all are the same."""
-    group = torch.unique(points.detach(), dim=0, return_inverse=True)[1]  # in place of N^2 d comparisons
-    copies = group[:, None] == group
+    copies = same_rows(points.detach())
     n_pairs = (~copies).sum()
     return torch.where(n_pairs > 0, (gram.sum() - (gram * copies).sum()) / n_pairs.clamp_min(1), 1.0)
+
+
+def same_rows(points: Tensor) -> Tensor:
+    """Which rows of points (N, d) are equal, (N, N).
+
+    ``torch.unique`` needs no N^2 d comparisons, but the size of what it returns is a number that a GPU is waited for.
+    """
+    if points.is_cuda:
+        return torch.cdist(points, points, p=0) == 0  # p=0: in how many places they differ
+    group = torch.unique(points, dim=0, return_inverse=True)[1]
+    return group[:, None] == group
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 from paramrel.errors import UserError
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Have ``write`` fill a temporary file beside ``path``, then move it into place.
 
     A kill at any moment leaves the old file or the new one. Raises ``UserError`` where ``path`` is a device, a pipe or

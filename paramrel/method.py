@@ -3,18 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
 
 from paramrel.data import DataSet
 from paramrel.errors import Unsupported
-from paramrel.registry import lookup, members
+from paramrel.registry import Registry, search
 from paramrel.rng import Rng
 from paramrel.settings import Frozen, Network
-
-PACKAGES = ("paramrel.methods", "baselines")
 
 Swap = Callable[[Tensor], Tensor]
 """Own codes (N, d) to the codes that the decoder is given: identity, permuted within the batch, prior, ..."""
@@ -61,8 +59,12 @@ class NoConfig(Frozen):
     """Settings of a method that has none."""
 
 
-class Method(nn.Module, ABC):
-    """A method. A new one is one new file in ``baselines/`` (or ``paramrel/methods/``): a subclass with a name.
+C = TypeVar("C", bound=Frozen)
+"""Type of a method's settings: its ``Config``."""
+
+
+class Method(nn.Module, ABC, Generic[C]):
+    """A method. A new one is one new file in a place that is searched (``paramrel.registry``): a subclass with a name.
 
     Images come in as ``DataSet.to_model`` gives them: float (N, C, H, W), {0, 1} if binary, else in [0, 1].
     Images go out as pixel probabilities or values in [0, 1]. What a method cannot do stays as it is here and
@@ -76,6 +78,8 @@ class Method(nn.Module, ABC):
     source: ClassVar[str]
     trained: ClassVar[bool] = True
     """False: ``fit`` is all there is; no optimiser step is made."""
+    no_code: ClassVar[str | None] = None
+    """Why it has no code, where it has none: ``encode`` then raises ``Unsupported`` with this reason."""
     tables: ClassVar[bool] = False
     """Whether it makes sense on a table whose columns have different types (a data set of kind "mixed")."""
     Config: ClassVar[type[Frozen]] = NoConfig
@@ -84,7 +88,7 @@ class Method(nn.Module, ABC):
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     """Rows of the benchmark: variant name to settings that differ from ``Config``'s defaults."""
 
-    def __init__(self, data: DataSet, net: Network, config: Frozen) -> None:
+    def __init__(self, data: DataSet, net: Network, config: C) -> None:
         super().__init__()
         self.data, self.net, self.config = data, net, config
         self.progress = 1.0
@@ -178,7 +182,7 @@ class Method(nn.Module, ABC):
         raise Unsupported("its decoder has no likelihood")
 
 
-class Untrained(Method, ABC):
+class Untrained(Method[C], ABC):
     """Base of sanity rows: no optimiser step."""
 
     trained = False
@@ -187,11 +191,15 @@ class Untrained(Method, ABC):
         raise Unsupported(f"{self.name} is not trained")
 
 
+METHODS: Registry[Method[Any]] = Registry("method", "paramrel.methods", Method)
+search(METHODS.group, "paramrel.methods")
+
+
 def methods() -> dict[str, type[Method]]:
     """All methods by name."""
-    return members(Method, PACKAGES)
+    return METHODS.members
 
 
 def method(name: str) -> type[Method]:
     """The method class called ``name``. Raises ``UserError`` with a suggestion if there is none."""
-    return lookup("method", name, methods())
+    return METHODS.get(name)

@@ -250,8 +250,24 @@ def level_sides(net: Network, height: int, width: int) -> list[tuple[int, int]]:
     return sides
 
 
+class Head(nn.Module):
+    """Two convolutions at full resolution, (N, width, H, W) to (N, n_out, H, W), with the pixels of another map of
+    ``n_beside`` channels beside them, where there is one.
+
+    Networks that work on squares of pixels (``net.unshuffle``) have no other way to treat a pixel by its neighbours.
+    """
+
+    def __init__(self, width: int, n_beside: int, n_out: int) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(width + n_beside, width, 3, padding=1)
+        self.conv_out = nn.Conv2d(width, n_out, 3, padding=1)
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        return self.conv_out(F.silu(self.conv_in(torch.cat(maps, 1))))
+
+
 class UNet(nn.Module):
-    """Conditional U-Net psi(theta_u, z, u): (N, n_in, H, W) to (N, n_out, H, W)."""
+    """Conditional U-Net psi(theta_u, z, u): (N, n_in, H, W) to (N, n_out, H, W); its output is 0 at first."""
 
     def __init__(self, n_in: int, n_out: int, net: Network) -> None:
         super().__init__()
@@ -261,15 +277,18 @@ class UNet(nn.Module):
         self.middle = Middle(net, self.condition)
         self.up = Up(net, self.condition, skips=True)
         self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
-        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out * net.unshuffle**2, 3, padding=1)
-        self.out.zero_init = True
+        n_pixel = net.head_channels or n_out
+        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_pixel * net.unshuffle**2, 3, padding=1)
+        self.head = Head(n_pixel, n_in, n_out) if net.head_channels else None
+        (self.out if self.head is None else self.head.conv_out).zero_init = True
 
     def forward(self, x: Tensor, u: Tensor, z: Tensor) -> Tensor:
         given = self.condition(u, z)
         maps = self.down(x, given)
         h = self.middle(maps[-1], given)
         h = self.up(h, level_sides(self.net, *x.shape[2:]), given, maps)
-        return F.pixel_shuffle(self.out(F.silu(self.norm(h))), self.net.unshuffle)
+        h = F.pixel_shuffle(self.out(F.silu(self.norm(h))), self.net.unshuffle)
+        return h if self.head is None else self.head(h, x)
 
 
 class Decoder(nn.Module):
@@ -288,13 +307,16 @@ class Decoder(nn.Module):
         self.middle = Middle(net, nothing)
         self.up = Up(net, nothing, skips=False, extra=extra)
         self.norm = nn.GroupNorm(net.groups, net.channels * net.multipliers[0])
-        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_out * net.unshuffle**2, 3, padding=1)
+        n_pixel = net.head_channels or n_out
+        self.out = nn.Conv2d(net.channels * net.multipliers[0], n_pixel * net.unshuffle**2, 3, padding=1)
+        self.head = Head(n_pixel, 0, n_out) if net.head_channels else None
 
     def forward(self, z: Tensor) -> Tensor:
         nothing = Given([])
         h = self.middle(self.linear(z).reshape(-1, *self.bottom), nothing)
         h = self.up(h, level_sides(self.net, *self.side), nothing, [])
-        return F.pixel_shuffle(self.out(F.silu(self.norm(h))), self.net.unshuffle)
+        h = F.pixel_shuffle(self.out(F.silu(self.norm(h))), self.net.unshuffle)
+        return h if self.head is None else self.head(h)
 
 
 def n_parameters(module: nn.Module) -> int:

@@ -22,6 +22,9 @@ class Scatter(nn.Module):
     do not depend on the scale that the codes happen to have.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))

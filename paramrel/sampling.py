@@ -6,9 +6,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from tqdm import trange
 
 from paramrel.flows import Flow, Output
+from paramrel.progress import progress
 from paramrel.rng import Rng
 
 Decode = Callable[[Tensor, Tensor, Tensor], Output]
@@ -25,7 +25,7 @@ def ancestral(flow: Flow, decode: Decode, code_of: CodeOf, shape: tuple[int, ...
     update theta; then decode once more at u = 1 and take the mode. All noise comes from ``rng``.
     """
     theta = flow.prior(shape, rng.device)
-    for i in progress(n_steps, "sampling"):
+    for i in progress(range(n_steps), what="sampling", brief=True):
         u = torch.full(shape[:1], i / n_steps, device=rng.device)
         x = flow.draw(decode(theta, u, code_of(i, theta, u)), rng.at("draw", i))
         alpha = flow.alpha(i + 1, n_steps)
@@ -62,15 +62,10 @@ def integrate(
             slope = (slope + xhat(v + h * slope, b)) / 2
         return h * slope
 
-    for _, (a, b) in zip(progress(n_steps, "integrating"), pairwise(times), strict=True):
+    for _, (a, b) in zip(progress(range(n_steps), what="integrating", brief=True), pairwise(times), strict=True):
         stepped = v + increment(v, a, b)
         for i in range(fixed_point):
             error = v - increment(stepped, b, a) - stepped
             stepped = stepped + error / (1 + i % 2)
         v = stepped
     return v
-
-
-def progress(n_steps: int, what: str):
-    """0..n_steps-1 with a progress bar where a person looks on (standard error is a terminal)."""
-    return trange(n_steps, desc=what, leave=False, disable=None)

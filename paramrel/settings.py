@@ -4,11 +4,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Precision = Literal["fp32", "tf32", "bf16"]
+
 
 class Frozen(BaseModel):
     """Base of all settings: immutable, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     later: ClassVar[tuple[str, ...]] = ()
     """Fields that were added after results had been committed. While such a field has its default it is not recorded,
@@ -27,7 +29,15 @@ class Frozen(BaseModel):
 class Network(Frozen):
     """Widths of the U-Net and of the encoder (Table 5 of the paper: channels and channel multipliers)."""
 
-    later = ("unshuffle", "conditioning", "token_dim", "token_heads", "token_levels", "token_transformer")
+    later = (
+        "unshuffle",
+        "conditioning",
+        "token_dim",
+        "token_heads",
+        "token_levels",
+        "token_transformer",
+        "head_channels",
+    )
 
     channels: int = Field(32, ge=2, multiple_of=2)
     """Channels of the first level."""
@@ -44,6 +54,10 @@ class Network(Frozen):
     unshuffle: int = Field(1, ge=1)
     """Side of the squares of pixels that become channels on the way in and pixels again on the way out (space to depth):
     networks work at 1/unshuffle of the image's side, which it must divide. 1: none."""
+    head_channels: int = Field(0, ge=0)
+    """Channels of a head at full resolution, which U-Net and decoder then end in: two 3x3 convolutions, in the U-Net with
+    its input beside them. Needed where ``unshuffle`` > 1 and images are grey or coloured: without it no layer sees single
+    pixels, and what is generated is noise. Allowed at any ``unshuffle``. 0: none."""
     conditioning: Literal["adagn", "tokens"] = "adagn"
     """How z enters a U-Net. adagn: it modulates every block, like u. tokens: each latent is made a token by a small MLP
     of its own, and positions read the tokens by cross-attention (after EncDiff, arXiv 2402.09712); u modulates."""
@@ -121,8 +135,9 @@ class Train(Frozen):
     """Exponential moving average of the weights, which is what is evaluated; warmed up as (1 + n) / (10 + n)."""
     flip: bool = False
     """Mirror each training image left to right with probability 1/2. Never when codes are extracted."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: autocast of the networks; losses stay in float32."""
+    precision: Precision = "fp32"
+    """tf32: products of float32 may round their factors to 10 bits, where the GPU can; on processors it is fp32. bf16:
+    autocast of the networks; losses stay in float32."""
     compile: bool = False
     """``torch.compile`` of the networks."""
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import signal
 import sys
 import time
@@ -13,16 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
 
 from paramrel.checkpoint import Checkpoints, Progress, save_weights
 from paramrel.data import DataSet
+from paramrel.devices import choose_device, described, make_cuda_deterministic
 from paramrel.errors import UserError
 from paramrel.files import append_text, write_text
 from paramrel.method import Method
 from paramrel.networks import initialise
+from paramrel.progress import progress
 from paramrel.rng import Rng
-from paramrel.settings import Runtime, Train
+from paramrel.settings import Precision, Runtime, Train
 
 FIT_VALUES = 1 << 28
 """Most pixels that ``Method.fit`` and ``Method.finish`` are given (1 GiB as float32): a random part of the images of
@@ -47,7 +47,7 @@ def train(
     name of the training, kept with weights and checkpoints. Returns the seconds spent, earlier tries included. Raises
     ``NotFinite`` with step, term and last good checkpoint; ``Stopped`` on SIGTERM or Ctrl-C.
     """
-    device = prepare(method, data, seed, runtime)
+    device = prepare(method, data, seed, runtime, settings.precision)
     if not method.trained:
         save_weights(run / "model.safetensors", method, cell)
         write_text(run / "metrics.jsonl", "")
@@ -55,12 +55,12 @@ def train(
     rng = Rng((seed, data.name), device)
     images = torch.from_numpy(data.load("train").images)
     images = images.to(device) if fits(images, device) else images
-    batches = Batches(len(images), settings.batch_size, Rng((seed, data.name, "order")))
+    batches = Batches(len(images), settings.batch_size, Rng((seed, data.name, "order")), images.device)
     parameters = [p for p in method.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
     )
-    ema = AveragedModel(method, multi_avg_fn=warmed_up_average(settings.ema_decay))
+    ema = Average(method, settings.ema_decay)
     checkpoints = Checkpoints(state, cell)
     before = checkpoints.load(method, ema, optimiser)
     log = Log(checkpoints.log, before.step, checkpoints.last)
@@ -70,7 +70,7 @@ def train(
     started = time.monotonic() - before.seconds
     method.train()
     with StopSignal() as stop:
-        for step in progress(before.step, settings.steps):
+        for step in progress(range(before.step, settings.steps), first=before.step, total=settings.steps):
             batch = data.to_model(images[batches.indices(step)].to(device), rng.at("data", step))
             batch = mirror_half(batch, rng.at("flip", step)) if settings.flip else batch
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
@@ -82,7 +82,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(settings, step, batches.per_epoch)
             optimiser.step()
-            ema.update_parameters(method)
+            ema.update(method, step)
             log.add(step, {"loss": terms.total.detach(), **terms.reported, "grad_norm": norm.detach()})
             done = step + 1
             stopping = stop.requested
@@ -100,12 +100,13 @@ def train(
     return time.monotonic() - started
 
 
-def prepare(method: Method, data: DataSet, seed: int, runtime: Runtime) -> torch.device:
+def prepare(method: Method, data: DataSet, seed: int, runtime: Runtime, precision: Precision = "fp32") -> torch.device:
     """Threads, determinism, first weights and closed-form parts; the method is moved to the returned device."""
     device = choose_device(runtime)
     torch.set_num_threads(runtime.threads)
     if device.type == "cuda":
-        make_cuda_deterministic()
+        make_cuda_deterministic(precision)
+    print(described(device, precision, runtime.threads), file=sys.stderr, flush=True)
     rng = Rng((seed, "init"))
     initialise(method, rng)
     method.fit(some_images(data, rng.at("fit")), rng.at("fit"))
@@ -120,24 +121,6 @@ def some_images(data: DataSet, rng: Rng) -> np.ndarray:
     return data.evaluation_images("train", rows)[0]
 
 
-def make_cuda_deterministic() -> None:
-    """The same bits in every run on one GPU: deterministic kernels, and attention by plain matrix products.
-
-    (The bottleneck has some 50 positions, where that costs nothing; the fused backward passes add in any order.)
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    for enable in ("enable_flash_sdp", "enable_mem_efficient_sdp", "enable_cudnn_sdp"):
-        getattr(torch.backends.cuda, enable)(False)
-
-
-def choose_device(runtime: Runtime) -> torch.device:
-    """The configured device; auto takes a GPU where there is one."""
-    if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("runtime.device is cuda but torch sees no GPU: set it to auto or cpu, or install a CUDA build")
-    return torch.device("cuda" if runtime.device != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def fits(images: Tensor, device: torch.device) -> bool:
     """Whether the uint8 images take less than a quarter of the device's free memory."""
     return device.type == "cpu" or images.nbytes < torch.cuda.mem_get_info(device)[0] / 4
@@ -146,13 +129,14 @@ def fits(images: Tensor, device: torch.device) -> bool:
 class Batches:
     """Which images make up the batch of a step: a pure function of (seed, data set, step).
 
-    Every epoch is a fresh order of all images; the last, incomplete batch is dropped.
+    Every epoch is a fresh order of all images, on the device that the images are on; the last, incomplete batch is
+    dropped.
     """
 
-    def __init__(self, n_images: int, batch_size: int, rng: Rng) -> None:
+    def __init__(self, n_images: int, batch_size: int, rng: Rng, device: str | torch.device = "cpu") -> None:
         if batch_size > n_images:
             raise UserError(f"batch_size {batch_size} is more than the {n_images} training images: lower it")
-        self.n_images, self.batch_size, self.rng = n_images, batch_size, rng
+        self.n_images, self.batch_size, self.rng, self.device = n_images, batch_size, rng, device
         self.per_epoch = n_images // batch_size
         self.epoch, self.order = -1, torch.empty(0)
 
@@ -160,7 +144,8 @@ class Batches:
         """Indices of the step's images, (batch_size,), int64."""
         epoch, position = divmod(step, self.per_epoch)
         if epoch != self.epoch:
-            self.epoch, self.order = epoch, self.rng.at(epoch).permutation("images", self.n_images)
+            order = self.rng.at(epoch).permutation("images", self.n_images)
+            self.epoch, self.order = epoch, order.to(self.device)
         return self.order[position * self.batch_size : (position + 1) * self.batch_size]
 
 
@@ -192,15 +177,27 @@ def official_rate(epoch: int, n_epochs: float) -> float:
     return 2 * (1 + math.cos(math.pi * (epoch - 2) / n_epochs)) / (1 + math.cos(math.pi / n_epochs))
 
 
-def warmed_up_average(decay: float):
-    """EMA update with decay min(decay, (1 + n) / (10 + n)), n the number of averaged steps."""
+class Average(AveragedModel):
+    """Exponential moving average of the weights, with decay min(decay, (1 + n) / (10 + n)) after n averaged steps.
+
+    n comes from the loop: torch's own update reads its counter from the device, which a GPU would be waited for.
+    """
+
+    def __init__(self, method: Method, decay: float) -> None:
+        super().__init__(method)
+        self.decay = decay
 
     @torch.no_grad()
-    def update(average: list[Tensor], current: list[Tensor], n_averaged: Tensor) -> None:
-        n = int(n_averaged)
-        torch._foreach_lerp_(average, current, 1 - min(decay, (1 + n) / (10 + n)))
-
-    return update
+    def update(self, method: Method, n: int) -> None:
+        """Average the weights of ``method`` in; its buffers are taken as they are."""
+        average, current = list(self.module.parameters()), list(method.parameters())
+        if n == 0:
+            torch._foreach_copy_(average, current)
+        else:
+            torch._foreach_lerp_(average, current, 1 - min(self.decay, (1 + n) / (10 + n)))
+        for kept, buffer in zip(self.module.buffers(), method.buffers(), strict=True):
+            kept.copy_(buffer)
+        self.n_averaged.fill_(n + 1)
 
 
 class Log:
@@ -250,9 +247,3 @@ class StopSignal:
     def __exit__(self, *_: object) -> None:
         for number, handler in self.old.items():
             signal.signal(number, handler)
-
-
-def progress(first: int, last: int) -> tqdm:
-    """A progress bar on a terminal; a quiet line every half minute in a log."""
-    terminal = sys.stderr.isatty()
-    return tqdm(range(first, last), initial=first, total=last, mininterval=0.2 if terminal else 30, ascii=not terminal)

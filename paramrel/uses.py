@@ -64,7 +64,7 @@ def conditional(
     subcode = subcodes(method, x, z, rng.at("invert"), n_steps)
     codes, subs = _repeat(z, n_draws), _repeat(subcode, n_draws)
     if fixed == "z":
-        subs = rng.normal("subcode", tuple(subs.shape))
+        subs = rng.normal("subcode", (len(x), n_draws, *method.subcode_shape))
     if fixed == "subcode":
         codes = method.draw_codes(len(x) * n_draws, rng.at("codes"), n_steps).reshape(codes.shape)
     return _show_all(method, codes, subs, n_steps)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+import suite  # noqa: F401  (names the packages of members)
 from paramrel.data import dataset
 from paramrel.settings import Network
 

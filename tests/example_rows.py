@@ -5,6 +5,7 @@ import pandas as pd
 from metrics import metrics
 from suite.measure.rows import ROW_COLUMNS
 from suite.measure.runs import RUN_COLUMNS
+from suite.show.tables import Entry, Table
 
 BASES = (("pca", "default", 0.9), ("vae", "default", 0.95), ("paramrel_d", "self", 0.8))
 CHANCE = {"auroc": 0.5, "accuracy": 0.1, "agreement": 0.1}
@@ -45,3 +46,23 @@ def runs_of(rows: pd.DataFrame, **more: str) -> pd.DataFrame:
     }  # fmt: skip
     lines = [dict.fromkeys(RUN_COLUMNS, "") | trained | more | line for line in cells.astype(str).to_dict("records")]
     return pd.DataFrame(lines, columns=list(RUN_COLUMNS))
+
+
+def headings(table: Table) -> list[str]:
+    """What stands above the columns of a table."""
+    return [column.heading for column in table.columns]
+
+
+def entry(table: Table, line: str, heading: str) -> Entry:
+    """The entry of the one line that has a key of this text."""
+    (column,) = (column for column in table.columns if column.heading == heading)
+    keys = [column for column in table.columns if column.key]
+    (found,) = (found for found in table.lines if line in [found[key].text for key in keys])
+    return found[column]
+
+
+def texts(table: Table, heading: str) -> dict[str, str]:
+    """The entries of a column in words, by method; by setting in Table 5."""
+    (column,) = (column for column in table.columns if column.heading == heading)
+    (key,) = (column for column in table.columns if column.heading in ("method", "setting"))
+    return {line[key].text: table.text(line[column]) for line in table.lines}

@@ -46,6 +46,13 @@ def test_z_enters_where_tokens_are_read():
     )
 
 
+def test_a_head_stands_at_full_size():
+    network = TINY_PRESET["network"] | {"unshuffle": 2, "head_channels": 3}
+    preset = resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | {"network": network}}}, "p"), "t")
+    chosen = architecture.networks(make_cell(preset, "digits_binarized", "paramrel_d", "ahead", 0), "head")
+    assert [layer.size for layer in chosen.unet if layer.name.startswith("head")] == ["8x8"] * 2
+
+
 def test_the_tables_in_the_docs_are_of_this_code(listed):
     committed = (ROOT / "docs/architecture.md").read_text()
     assert architecture.tables(listed[0]) in committed, "python -m docs.tools.architecture prints them"

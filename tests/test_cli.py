@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
+from metrics import metric
 from paramrel.method import method
+from paramrel.settings import Network, Runtime, Train
 from suite.commands.main import app
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, TINY_PRESET, run
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +109,7 @@ def test_train_encode_evaluate_by_hand(tiny_params, tmp_path):
     for _ in range(2):  # the second time with the probe that the first one kept
         again = paramrel("evaluate", codes, "--metric", "agreement", "--out", str(tmp_path / "n.json"), "--state", str(tmp_path / "s"))  # fmt: skip
         assert again.exit_code == 0 and json.loads((tmp_path / "n.json").read_text())["rows"] == [rows["agreement"]]
-    assert len(list((tmp_path / "s/evaluate").rglob("output.pkl"))) == 1
+    assert len(list((tmp_path / "s/evaluate").rglob("*.npz"))) == 1
     assert paramrel("table", "--config", str(tiny_params), "--runs", str(tmp_path / "runs")).exit_code == 2
 
 
@@ -163,7 +166,11 @@ def test_disentanglement_of_anybodys_codes_with_options_and_processes(factors, t
     assert [one["name"] for one in rows["tad"]["extra"]["attributes"]] == ["hat", "smile"]
     assert rows["attrs"]["value"] == 2 and rows["tad"]["value"] > 0.5
     for row in rows.values():
-        assert row["n"] == 150 and row["metric_version"] == 1 and row["libraries"]["scikit-learn"]
+        assert (
+            row["n"] == 150
+            and row["metric_version"] == metric(row["metric"]).version
+            and row["libraries"]["scikit-learn"]
+        )
     bad = ("evaluate", str(factors), "--metric", "dci", "--out", str(tmp_path / "o.json"), "--option")
     assert_one_line_error(paramrel(*bad, "dci.trees=3"), "unknown option of dci 'trees': did you mean 'n_trees'")
     assert_one_line_error(paramrel(*bad, "trees=3"), "must look like dci.n_trees=40")
@@ -204,7 +211,7 @@ def test_evaluate_names_what_is_wrong(codes, tmp_path):
     np.savez(tmp_path / "nan.npz", z=np.full((20, 2), np.nan), y=np.arange(20) % 2)
     assert_one_line_error(paramrel("evaluate", str(tmp_path / "nan.npz"), "--metric", "auroc", *out), "z has 40 NaN")
     np.savez(tmp_path / "objects.npz", z=np.array([{"a": 1}], dtype=object), y=np.zeros(1))
-    assert_one_line_error(paramrel("evaluate", str(tmp_path / "objects.npz"), *out), "plain arrays")
+    assert_one_line_error(paramrel("evaluate", str(tmp_path / "objects.npz"), *out), "z holds Python objects")
     named = ("evaluate", str(codes), "--metric", "auroc")
     assert_one_line_error(paramrel(*named, "--out", str(tmp_path)), "name a file in a writable folder")
     assert_one_line_error(paramrel(*named, "--out", str(tmp_path / "nan.npz/o.json")), "name a file in a writable")
@@ -213,9 +220,8 @@ def test_evaluate_names_what_is_wrong(codes, tmp_path):
     good = np.load(codes)
     for y, says in (
         (good["y"][:-1], "metric auroc: y must be (N,) or (N, k) with N = 100 as other arrays; its shape is (99,)"),
-        (0 * good["y"], "metric auroc: every label column is constant"),
         (np.arange(100) / 7, "label column 0 has 100 different values for 100 items"),
-        (np.arange(100) < 3, "class True has 3 of 100 items, fewer than the 5 folds"),
+        (np.arange(100) < 3, "class 1 has 3 of 100 items, fewer than the 5 folds"),
         (np.full(100, np.datetime64("2020-01-01")), "y holds datetime64[D], not numbers or words"),
     ):
         np.savez(tmp_path / "y.npz", z=good["z"], y=y)
@@ -233,6 +239,114 @@ def test_unknown_names_and_bad_configuration(tiny_params, tmp_path):
     assert_one_line_error(done, "did you mean 'ahead'")
     assert_one_line_error(paramrel("check-config", "--preset", "quik"), "did you mean 'quick'")
     assert not (tmp_path / "runs").exists()
+
+
+TOY = """
+from paramrel.method import Codes, Untrained
+
+class Toy(Untrained):
+    name = "toy"
+    title = "toy"
+    source = "this test"
+
+    def encode(self, x):
+        return Codes(x.flatten(1)[:, :3])
+"""
+
+
+def test_any_member_is_trained_and_encoded_with_the_settings_of_the_preset(tiny_params, tmp_path):
+    (tmp_path / "toy.py").write_text(TOY)
+    plugin = {"PARAMREL_PLUGINS": str(tmp_path / "toy.py")}
+    cell = ("--dataset", "digits", "--method", "toy", "--config", str(tiny_params), "--runs", str(tmp_path / "runs"),
+            "--state", str(tmp_path / "state"))  # fmt: skip
+    assert_one_line_error(paramrel("train", *cell), "unknown method 'toy'")
+    assert paramrel("train", *cell, **plugin).exit_code == 0
+    done = paramrel("encode", *cell, **plugin)
+    with np.load(done.stdout.strip()) as arrays:
+        assert arrays["z"].shape == (1797, 3)
+    assert "toy                      toy: variants default; this test" in paramrel("list", "methods", **plugin).stdout
+
+
+def test_a_broken_member_stops_only_what_needs_it(codes, tiny_params, tmp_path):
+    (tmp_path / "zz.py").write_text("import nothere\n")
+    plugin = {"PARAMREL_PLUGINS": str(tmp_path / "zz.py")}
+    named = ("evaluate", str(codes), "--out", str(tmp_path / "o.json"), "--metric")
+    says = f"{tmp_path}/zz.py: cannot be imported (ModuleNotFoundError: No module named 'nothere')"
+    assert paramrel(*named, "auroc", **plugin).exit_code == 0
+    assert_one_line_error(paramrel(*named, "zz", **plugin), says)
+    for what in ("methods", "datasets", "metrics"):
+        listed = paramrel("list", what, **plugin)
+        assert listed.exit_code == 0 and f"broken: {says}" in listed.stdout and not listed.stderr
+    cell = ("train", "--dataset", "digits", "--config", str(tiny_params), "--dry-run", "--method")
+    assert paramrel(*cell, "vae", **plugin).exit_code == 0
+    assert_one_line_error(paramrel(*cell, "zz", **plugin), says)
+
+
+WRONG_SIZE = """
+import numpy as np
+from paramrel.data.digits import Digits, Labelled
+
+class Enlarged(Digits):
+    name = "digits_enlarged"
+
+    def load(self, split):
+        return Labelled(np.zeros((9, 1, 16, 16), np.uint8), np.arange(9))
+
+class Renamed(Digits):
+    name = "digits_renamed"
+    kind = "discret"
+"""
+
+
+def test_data_sets_that_are_not_as_declared_are_named_and_the_others_listed(tiny_params, tmp_path):
+    (tmp_path / "wrong.py").write_text(WRONG_SIZE)
+    plugin = {"PARAMREL_PLUGINS": str(tmp_path / "wrong.py")}
+    says = "digits_enlarged: images are (1, 16, 16), not of the declared shape (1, 8, 8) (C, H, W)"
+    listed = paramrel("data", "list", **plugin).stdout
+    assert f"digits_enlarged          broken: {says}" in listed and "\ndigits_binarized         ready" in listed
+    assert f"digits_renamed           broken: {tmp_path}/wrong.py: class Renamed: kind: Input should be" in listed
+    cell = ("train", "--method", "pca", "--config", str(tiny_params), "--runs", str(tmp_path), "--dataset")
+    assert_one_line_error(paramrel(*cell, "digits_enlarged", **plugin), says)
+    assert_one_line_error(paramrel(*cell, "digits_renamed", **plugin), "class Renamed: kind")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"per_method": {"vae": {"config": {"kl_warmpu": 1}}}}, "did you mean 'kl_warmup'"),
+        ({"methods": ["pca"], "per_method": {"vae": {"config": {"kl_warmpu": 1}}}}, "did you mean 'kl_warmup'"),
+        ({"network": TINY_PRESET["network"] | {"groups": 3}}, "groups=3 does not divide"),
+        ({"network": TINY_PRESET["network"] | {"unshuffle": 3}}, "unshuffle=3 does not divide"),
+        ({"train": {"batch_size": 2000}}, "batch_size 2000 is more than the 1428 training images"),
+    ],
+)
+def test_check_config_refuses_what_train_refuses(tmp_path, changes, says):
+    preset = TINY_PRESET | {"methods": ["vae", "pca"]} | changes
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"preset": "t", "presets": {"t": preset}}))
+    named = ("--config", str(tmp_path / "p.yaml"))
+    assert_one_line_error(paramrel("check-config", *named), says)
+    folders = ("--runs", str(tmp_path / "runs"), "--state", str(tmp_path / "state"))
+    train = paramrel("train", "--dataset", "digits_binarized", "--method", "vae", *named, *folders)
+    assert_one_line_error(train, says)
+
+
+def test_check_config_prints_every_field_and_needs_no_files(tmp_path):
+    preset = TINY_PRESET | {"methods": ["vae", "pca", "paramrel_c"], "datasets": ["digits", "mnist_binarized"]}
+    preset |= {"train": {"epochs": 2, "batch_size": 100}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"preset": "t", "presets": {"t": preset}}))
+    done = paramrel(
+        "check-config", "--config", str(tmp_path / "p.yaml"), PARAMREL_DATA="", PARAMREL_CACHE=str(tmp_path)
+    )
+    assert done.exit_code == 0 and done.stderr.count("\n") == 1 and "PARAMREL_DATA is not set" in done.stderr
+    shown = json.loads(done.stdout)["t"]
+    vae = shown["cells"]["mnist_binarized/vae-default"]
+    assert vae["network"] == Network(**TINY_PRESET["network"]).model_dump(mode="json")
+    assert vae["train"] == Train(steps=1200, batch_size=100).model_dump(mode="json")
+    assert vae["config"] == method("vae").Config().model_dump(mode="json")
+    assert shown["cells"]["digits/pca-default"]["train"] is None
+    assert shown["skipped"] == {"mnist_binarized/paramrel_c": "binary images: paramrel_d"}
+    assert shown["runtime"] == Runtime(**TINY_PRESET["runtime"]).model_dump(mode="json")
+    assert shown["evaluate"]["options"]["dci"]["n_trees"] == 100 and "auroc" in shown["evaluate"]["metrics"]
 
 
 def test_missing_data_are_named(tmp_path):

@@ -14,6 +14,7 @@ from suite.graph import cells as cells_module
 from suite.graph.cells import cells, find, skipped
 from suite.graph.config import load, parse, resolve, schema
 from suite.graph.names import metrics_name
+from suite.graph.written import parse_yaml, reread
 from tests.conftest import ROOT, TINY_PRESET
 
 PARAMS = load(ROOT / "params.yaml")
@@ -51,10 +52,11 @@ def test_the_official_preset_is_the_official_code():
     assert dataset(official.datasets[0]).shape == (1, 32, 32) and not dataset(official.datasets[0]).binary
 
 
-def test_quick_covers_every_method_and_variant():
+def test_quick_covers_every_method_and_variant_with_a_code():
     made = {(c.method, c.variant) for c in cells(resolve(PARAMS, "quick")) if c.dataset == "digits_binarized"}
     names = {(name, variant) for name, cls in methods().items() for variant in cls.variants}
-    runs = {(n, v) for n, v in names if method(n).skip(dataset("digits_binarized")) is None}
+    here = {n for n, cls in methods().items() if cls.skip(dataset("digits_binarized")) is None and not cls.no_code}
+    runs = {(n, v) for n, v in names if n in here}
     assert made == runs
 
 
@@ -90,7 +92,16 @@ def test_cells_of_quick_are_cells_of_quick5():
         (("presets", "t", "seeds"), [1, 1], r"seeds \[1, 1\] must be distinct"),
         (("presets", "t", "extends"), "u", r"unknown preset 'u'"),
         (("presets", "t", "extends"), "t", r"extend each other in a circle"),
-        (("presets", "t"), 3, r"must be a mapping|valid dictionary"),
+        (("presets", "t"), 3, "presets.t: Input should be a mapping"),
+        (("presets", "t", "train", "steps"), "12", r"train.steps: .*valid integer.*\(got '12'\)"),
+        (("presets", "t", "train", "learning_rate"), "1e-3", r"train.learning_rate: .*valid number.*\(got '1e-3'\)"),
+        (("presets", "t", "train", "learning_rate"), float("inf"), "train.learning_rate: .*finite"),
+        (("presets", "t", "train", "flip"), "true", r"train.flip: .*valid boolean.*\(got 'true'\)"),
+        (("presets", "t", "seeds"), ["0"], r"seeds.0: .*valid integer.*\(got '0'\)"),
+        (("presets", "t", "seeds"), [-1], "seeds.0: .*greater than or equal to 0"),
+        (("presets", "t", "datasets"), "digits", "datasets: .*list"),
+        (("presets", "t", "evaluate", "probe_seed"), 2**32, "evaluate.probe_seed: .*less than or equal to 4294967295"),
+        (("presets", "t", "evaluate", "options"), {"dci": {"n_trees": "20"}}, "dci.n_trees: .*valid integer"),
         (("preset",), "tt", r"unknown preset 'tt': did you mean 't'"),
     ],
 )
@@ -108,9 +119,44 @@ def test_mistakes_are_named_in_one_line_with_the_way_out(where, value, message):
 def test_unreadable_files_are_named(tmp_path):
     with pytest.raises(UserError, match="cannot read .*nowhere.yaml"):
         load(tmp_path / "nowhere.yaml")
-    (tmp_path / "bad.yaml").write_text("a: [1")
-    with pytest.raises(UserError, match="bad.yaml is no valid YAML"):
-        load(tmp_path / "bad.yaml")
+    for written, says in (
+        (b"a: [1", "is no valid YAML"),
+        (b"a: 1\nb: {c: 1, c: 2}", "key 'c' is given twice in .*bad.yaml.*, line 2, column 11"),
+        (b"1: 2", "key '1' is no word"),
+        (b"[a]: 2", "key of several parts is no word"),
+        ("presets: {é: 1}".encode("latin1"), "bad.yaml is no UTF-8 text"),
+        (b"a: " + b"[" * 3000 + b"]" * 3000, "nests too deep"),
+        (b"presets: &a {a: *a}", "a part holds itself"),
+        (b"preset: t\npresets: {t: {seeds: 2020-01-01}}", "presets.t: seeds: .*list"),
+    ):
+        (tmp_path / "bad.yaml").write_bytes(written)
+        with pytest.raises(UserError, match=says) as caught:
+            load(tmp_path / "bad.yaml")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["1e-3", "0.001", "1.0e-3", ".001", "+1.E-3"])
+def test_numbers_are_numbers_however_they_are_written(number):
+    assert parse_yaml(f"{{a: {number}}}", "text") == {"a": 0.001}
+    assert parse_yaml("{a: e-3, b: 1e, c: '1e-3', d: 1.2.3}", "text") == {
+        "a": "e-3",
+        "b": "1e",
+        "c": "1e-3",
+        "d": "1.2.3",
+    }
+
+
+def test_merged_mappings_may_give_a_key_anew():
+    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}"
+    assert parse_yaml(text, "text")["c"] == {"x": 3, "y": 4}
+
+
+def test_what_snakemake_gives_as_words_is_read_again():
+    given = {"tiny": {"seeds": ["0", "7"], "train": {"learning_rate": "1e-3", "flip": "true"}, "methods": ["vae"]}}
+    read = {"tiny": {"seeds": [0, 7], "train": {"learning_rate": 0.001, "flip": True}, "methods": ["vae"]}}
+    assert reread(given) == read == reread(read)
+    for word in ("", "[1", "{a: 1}", "2020-01-01", "a: b", "vae"):
+        assert reread(word) == word
 
 
 def test_settings_of_a_method_are_checked_too():
@@ -165,8 +211,8 @@ def test_a_data_set_may_take_some_of_the_methods():
     taken = {(cell.dataset, cell.method) for cell in cells(preset)}
     assert {name for data, name in taken if data == "digits"} == {"vae", "pca"}
     assert {name for data, name in taken if data == "digits_binarized"} == {"pca", "pixels", "vae"}
-    with pytest.raises(UserError, match="unknown method of this preset 'pixels'"):
-        find(preset, "digits", "pixels", None, None)
+    by_hand = find(preset, "digits", "pixels", None, None)
+    assert by_hand.method == "pixels" and by_hand.train == find(preset, "digits", "pca", None, None).train
     with pytest.raises(UserError, match="unknown method 'vea': did you mean 'vae'"):
         tiny(per_dataset={"digits": {"methods": ["vea"]}})
 

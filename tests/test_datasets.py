@@ -120,9 +120,62 @@ def test_colour_images_become_bin_centres(name, bins):
     assert values.tolist() == expected and len(set(expected)) == bins
 
 
-def test_labels_that_do_not_match_are_an_error():
-    with pytest.raises(UserError, match="3 images but 2 labels"):
-        Labelled(np.zeros((3, 1, 2, 2), np.uint8), np.zeros(2, np.int64))
+class Squares(DataSet):
+    """Ten classes of 28x28 images."""
+
+    name = "squares"
+    title = "squares"
+    source = "this test"
+    licence = "none"
+    shape = (1, 28, 28)
+    levels = 255
+    bins = 256
+    kind = "discretised"
+    class_names = tuple("0123456789")
+    images = np.zeros((20, 1, 28, 28), np.uint8)
+    labels = np.arange(20) % 10
+
+    def load(self, split):
+        return Labelled(self.images, self.labels)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"images": np.zeros((20, 1, 28, 28), np.float32)}, "images are float32, not uint8"),
+        ({"images": np.zeros((20, 1, 32, 32), np.uint8)}, r"images are \(1, 32, 32\), not of the declared shape"),
+        ({"images": np.zeros((20, 28, 28), np.uint8)}, r"images are \(28, 28\), not of the declared shape"),
+        ({"images": [[1]]}, "images are a list, not uint8"),
+        ({"levels": 1, "images": np.full((20, 1, 28, 28), 255, np.uint8)}, "images reach 255, but levels = 1"),
+        ({"labels": np.arange(20) % 10 + 1}, r"labels of 'class' are 1..10, but its 10 values have the numbers 0..9"),
+        ({"labels": np.arange(20) - 1}, r"labels of 'class' are -1..18"),
+        ({"labels": np.array(list("0123456789") * 2)}, "labels are text, not whole numbers"),
+        ({"labels": np.zeros(20)}, "labels are float64, not whole numbers"),
+        ({"labels": np.zeros((20, 2), int)}, r"labels \(20, 2\) do not fit the 1 declared column"),
+        ({"class_names": ()}, "no values of its labels are named: declare class_names"),
+        ({"labels": np.arange(19) % 10}, "20 train images but 19 labels"),
+        (
+            {"images": np.zeros((0, 1, 28, 28), np.uint8), "labels": np.zeros(0, int)},
+            "0 train images, not one at least",
+        ),
+        ({"size": lambda self, split: 30}, "20 train images, not 30"),
+    ],
+)
+def test_arrays_that_are_not_as_declared_are_one_line(changed, says):
+    with pytest.raises(UserError, match=f"^squares: .*{says}") as caught:
+        type("Changed", (Squares,), changed)().load("train")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_load_that_is_written_anew_is_checked_and_labels_become_int64():
+    class Mine(Squares):
+        def load(self, split):
+            return Labelled(self.images[:5], self.labels[:5].astype(np.uint8))
+
+    assert Mine().load("test").labels.dtype == np.int64 and Mine().size("test") == 5
+    Mine.labels = Mine.labels + 9
+    with pytest.raises(UserError, match="labels of 'class' are 9..13"):
+        Mine().load("test")
 
 
 def test_fashion_mnist_at_32_is_what_pillow_makes_of_it(monkeypatch):
@@ -142,3 +195,25 @@ def test_fashion_mnist_at_32_is_what_pillow_makes_of_it(monkeypatch):
     assert np.abs(large[:, 0].astype(int) - np.stack(theirs)).max() <= 1
     values = FashionMnist32().to_model(torch.from_numpy(large), Rng((0,)))
     assert set(values.unique().tolist()) <= set(FashionMnist32().centres.tolist())
+
+
+def test_idx_files_are_read_as_torchvision_reads_them(tmp_path):
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+
+    from paramrel.data._idx import read_idx
+
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
+    (tmp_path / "a.idx").write_bytes(b"\x00\x00\x08\x03" + np.array(images.shape, ">i4").tobytes() + images.tobytes())
+    theirs = read_sn3_pascalvincent_tensor(str(tmp_path / "a.idx")).numpy()
+    assert np.array_equal(read_idx("idx", tmp_path / "a.idx"), theirs) and np.array_equal(theirs, images)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sheet_has_the_images_row_by_row(channels):
+    from suite.show.contact_sheet import tile
+
+    images = np.random.default_rng(0).integers(0, 256, (6, channels, 4, 5), dtype=np.uint8)
+    picture = np.asarray(tile(images, 3)).reshape(8, 15, channels)
+    for k, image in enumerate(images):
+        top, left = 4 * (k // 3), 5 * (k % 3)
+        assert np.array_equal(picture[top : top + 4, left : left + 5], image.transpose(1, 2, 0))

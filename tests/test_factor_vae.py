@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metrics import metric
-from metrics.factor_vae import draw_votes, least_varying
+from metrics.factor_vae import draw_votes, shares, undecided
 from paramrel.errors import Unsupported, UserError
 
 FEW = {"n_train": 600, "n_eval": 600}
@@ -80,7 +80,8 @@ def test_votes_are_those_of_a_plain_loop_on_the_same_rows():
     assert (y[rows, factor[:, None]] == y[rows[:, :1], factor[:, None]]).all(), "a batch shares the factor's value"
     assert set(factor) == {0, 1, 2, 3} and np.bincount(factor).min() > 130
     slow = [np.argmin([np.var(z[batch, j], ddof=1) for j in range(7)]) for batch in rows]
-    assert least_varying(z, rows).tolist() == slow
+    assert shares(z, rows).argmax(1).tolist() == slow and (shares(z, rows).max(1) == 1).all()
+    assert not undecided(shares(z, rows), y, rows).any(), "without ties every vote counts"
 
 
 def test_values_are_drawn_as_often_as_they_occur_and_rows_evenly():

@@ -21,7 +21,7 @@ from suite.show.captions import CAPTIONS
 from suite.show.figures import FIGURES
 from suite.show.figures.distributions import beyond
 from suite.show.strips import Block, PageSizes, Strip, page, pixels, wrapped
-from suite.show.style import broken, looks, nothing, save
+from suite.show.style import broken, look_of, nothing, save
 from tests.conftest import ROOT, TINY_PRESET
 
 SMALLEST, TALLEST, WIDEST = 6, 12.2, 7.3
@@ -180,20 +180,49 @@ def test_missing_and_failed_cells_are_left_out_and_named(name, preset, runs, tmp
     style.plt.close("all")
 
 
-def test_a_method_looks_the_same_everywhere_and_is_told_apart_by_the_colour_blind():
-    assert set(looks()) == set(methods())
-    assert len({(look.colour, look.marker) for look in looks().values()}) == len(methods())
-    assert len({look.colour for look in looks().values()}) == min(len(methods()), len(style.PALETTE))
-    n_markers = len(style.MARKERS)
+def distances(colours: list[str], seen: np.ndarray) -> np.ndarray:
+    """How far colours are from each other, CIE76, as one kind of people sees them: (N, N)."""
+    found = np.array([lab(seen @ linear(colour)) for colour in colours])
+    return np.linalg.norm(found[:, None] - found, axis=2)
+
+
+def test_present_methods_are_told_apart_also_by_the_colour_blind():
+    """By colour where they share a marker; who sees all colours can do so by colour alone."""
+    assert set(style.CHOSEN) <= set(methods()), "a look of a method that is no more"
+    names, looks = list(style.CHOSEN), [look_of(name) for name in style.CHOSEN]
     for kind, seen in SEEN.items():
-        colours = [lab(seen @ linear(colour)) for colour in style.PALETTE]
-        for i, j in itertools.combinations(range(len(colours)), 2):
-            if i % n_markers == j % n_markers:
-                distance = np.linalg.norm(colours[i] - colours[j])
-                assert distance > 20, f"{style.PALETTE[i]}, {style.PALETTE[j]} look alike to {kind}: {distance:.0f}"
+        apart = distances([look.colour for look in looks], seen)
+        for i, j in itertools.combinations(range(len(names)), 2):
+            least = 20 if looks[i].marker == looks[j].marker else 14 if kind == "most" else 0
+            assert apart[i, j] >= least, f"{names[i]}, {names[j]} look alike to {kind}: {apart[i, j]:.0f}"
+
+
+def test_a_new_method_changes_no_other_ones_look(tmp_path, monkeypatch):
+    before = {name: look_of(name) for name in methods()}
+    (tmp_path / "aae.py").write_text(
+        "from baselines.ae import Ae\n\n\nclass Aae(Ae):\n    name = 'aae'\n    title = 'AAE'\n"
+    )
+    monkeypatch.setenv("PARAMREL_PLUGINS", str(tmp_path / "aae.py"))
+    look_of.cache_clear()
+    assert set(methods()) == {*before, "aae"}
+    assert {name: look_of(name) for name in before} == before
+    assert look_of("aae") == style.derived("aae") and look_of("aae").marker in style.FURTHER
+
+
+def test_looks_from_names_are_the_same_in_every_process_and_differ():
+    assert style.derived("aae") == style.Look("#767b23", "p")
+    found = [style.derived(f"method_{i}") for i in range(30)]
+    assert len({(look.colour, look.marker) for look in found}) == 30
+    assert not {marker for _, marker in style.CHOSEN.values()} & set(style.FURTHER)
+    white = [distances(["#ffffff", look.colour], np.eye(3))[0, 1] for look in found]
+    assert min(white) > 50, "too light on white"
+
+
+def test_variants_of_a_method_differ():
+    base = look_of("paramrel_d")
     variants = [style.look("paramrel_d", order) for order in range(30)]
-    assert {v.marker for v in variants} == {looks()["paramrel_d"].marker}
-    assert {v.colour for v in variants[:5]} == {looks()["paramrel_d"].colour}
+    assert {v.marker for v in variants} == {base.marker}
+    assert {v.colour for v in variants[:5]} == {base.colour}
     assert len({(v.line, v.fill) for v in variants}) == 30
     assert len({(v.colour, v.fill) for v in variants[:25]}) == 25, "marks without lines"
     params = load(ROOT / "params.yaml")

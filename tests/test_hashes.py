@@ -52,9 +52,10 @@ def cell(network: dict, settings: dict) -> Cell:
 
 
 OTHER = {
-    "unshuffle": 2, "conditioning": "tokens", "token_dim": 16, "token_heads": 2, "token_levels": [0],
+    "unshuffle": 2, "head_channels": 4, "conditioning": "tokens", "token_dim": 16, "token_heads": 2, "token_levels": [0],
     "token_transformer": True, "dropped_weight": 3.0, "posterior": "point", "times": "ddpm",
-    "update": "last_sample", "n_updates": 10,
+    "update": "last_sample", "n_updates": 10, "times_centre": 0.2, "times_width": 1.0, "times_uniform": 0.0,
+    "precondition": "spectrum", "estimate": "both",
 }  # fmt: skip
 """Another value for every later field."""
 

@@ -57,7 +57,7 @@ class TestEveryFlow:
         for refused in (
             lambda: forgets.alpha(1, N + 1),
             lambda: forgets.to_v(flow.prior((1, 1, 1, 1)), times(1, 1.0)),
-            lambda: forgets.revert(flow.prior((1, 1, 1, 1)), None, 0, 1),
+            lambda: forgets.from_v(flow.prior((1, 1, 1, 1)), times(1, 1.0)),
         ):
             with pytest.raises(Unsupported, match="update: last_sample"):
                 refused()

@@ -79,3 +79,44 @@ def test_parameter_count_of_the_quick_preset_is_that_of_the_prototypes():
     net = Network(channels=16, multipliers=(1, 2, 4), blocks=1, groups=8, latent_dim=32)
     total = n_parameters(Encoder(1, 64, (8, 8), net, time=True)) + n_parameters(UNet(1, 1, net))
     assert 0.8e6 < total < 1.0e6
+
+
+def with_head(**changed):
+    return Network(**TINY_NETWORK.model_dump() | {"head_channels": 3} | changed)
+
+
+@pytest.mark.parametrize("unshuffle", [1, 2, 4])
+def test_a_head_keeps_the_shape_and_the_u_net_still_starts_at_0(unshuffle):
+    net = with_head(unshuffle=unshuffle)
+    x, u, z = RNG.normal("x", (3, 2, 8, 12)), RNG.uniform("u", (3,)), RNG.normal("z", (3, 8))
+    assert torch.equal(built(UNet(2, 5, net))(x, u, z), torch.zeros(3, 5, 8, 12))
+    decoded = built(Decoder(2, (8, 12), net))(z)
+    assert decoded.shape == x.shape and decoded.std() > 0
+
+
+def test_a_head_sees_single_pixels_beside_the_squares():
+    """Pixels of a square are one position of the trunk: its output is cut off here, and the head still tells them apart."""
+    unet = built(UNet(1, 1, with_head(unshuffle=4)))
+    torch.nn.init.ones_(unet.head.conv_out.weight)
+    torch.nn.init.zeros_(unet.out.weight)
+    x, u, z = torch.zeros(1, 1, 8, 8), torch.zeros(1), torch.zeros(1, 8)
+    changed = x.clone()
+    changed[0, 0, 3, 3] = 1
+    difference = (unet(changed, u, z) - unet(x, u, z)).detach()[0, 0] != 0
+    near = torch.zeros(8, 8, dtype=torch.bool)
+    near[1:6, 1:6] = True
+    assert difference[near].any() and not difference[~near].any()
+
+
+def test_every_parameter_under_a_head_can_learn():
+    net = UNet(1, 1, with_head(unshuffle=2))
+    initialise(net, RNG)
+    torch.nn.init.ones_(net.head.conv_out.weight)
+    net(RNG.normal("x", (2, 1, 8, 8)), RNG.uniform("u", (2,)), RNG.normal("z", (2, 8))).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_a_head_of_no_channels_is_no_head():
+    assert UNet(1, 1, with_head(head_channels=0)).state_dict().keys() == UNet(1, 1, TINY_NETWORK).state_dict().keys()
+    with pytest.raises(ValueError, match="head_channels"):
+        Network(head_channels=-1)

@@ -90,7 +90,7 @@ def test_the_encoders_see_what_their_names_say(name):
         theta = built.flow.sample(built.flow.to_flow(x), time, rng)
         early, late = built._posterior(theta, time)[0], built._posterior(theta, time + 0.5)[0]
         assert torch.equal(early, late) != sees_time
-        source, s = built._source(built.flow.to_flow(x), theta, time, rng)
+        source, s = built.source_of_codes.draw(built.flow.to_flow(x), theta, time, rng)
         clean = torch.equal(source, built.flow.mean_state(built.flow.to_flow(x), torch.ones(8)))
         assert clean == (encoder == "static") and (s >= time).all()
 
@@ -124,7 +124,7 @@ def test_codes_come_from_the_times_that_z_source_says():
         built = build("paramrel_d", data, z_source=source)
         values = built.flow.to_flow(x)
         theta = built.flow.sample(values, u, RNG.at("theta"))
-        _, s = built._source(values, theta, u, RNG)
+        _, s = built.source_of_codes.draw(values, theta, u, RNG)
         if source == "ahead":
             share = (s - u) / (1 - u)
             assert (s >= u).all() and share.mean().item() == pytest.approx(0.5, abs=0.06)

@@ -28,6 +28,7 @@ from suite.measure.rows import collect
 from suite.show.figures import FIGURES, save
 from suite.show.tables import table2, usage_table
 from tests.conftest import ROOT, TINY_PRESET
+from tests.example_rows import headings
 
 
 @pytest.fixture
@@ -48,6 +49,8 @@ def test_an_overlay_is_merged_key_by_key_and_written_out(here):
     merged = Plan.read({"presets": {"tiny": {"seeds": [7], "train": {"steps": 3}}}})
     assert {cell.seed for cell in merged.cells.values()} == {7} and set(merged.steps.values()) == {3}
     assert {cell.method for cell in merged.cells.values()} == {cell.method for cell in plain.cells.values()}
+    words = Plan.read({"presets": {"tiny": {"seeds": ["7"], "train": {"steps": "3"}}}})  # as --config gives them
+    assert words.cells == merged.cells and words.config == merged.config
     assert Path(merged.config).exists() and plain.config == "params.yaml"
     small = {
         "presets": {
@@ -215,7 +218,7 @@ def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figu
         evaluate_to((here / path).parent / plan.codes, metric_names(chosen.evaluate), 0, here / path, shuffled=True)
     rows, runs = collect(chosen, here / "runs")
     assert len(runs) == 3 and set(rows.method) == {"pca", "pixels", "untrained"}
-    assert "digits (8x8 grey) AUROC ↑" in table2(rows)[0] and len(usage_table(rows)[0])
+    assert "digits (8x8 grey) AUROC ↑" in headings(table2(rows)) and usage_table(rows).lines
     for name in FIGURE_NAMES:
         save(FIGURES[name].make(chosen, here / "runs"), here / name)
         assert (here / f"{name}.png").stat().st_size > 500

@@ -8,8 +8,17 @@ import pytest
 
 from tests.conftest import ROOT
 
-ROOMS = ("paramrel", "metrics", "baselines", "suite.graph", "suite.measure", "suite.show", "suite.commands")
-"""From the first to the last."""
+ROOMS = (
+    "paramrel",
+    "metrics",
+    "baselines",
+    "paramrel.api",
+    "suite.graph",
+    "suite.measure",
+    "suite.show",
+    "suite.commands",
+)
+"""From the first to the last. ``paramrel.api`` is what ``import paramrel`` gives on demand."""
 KNOWS = {"metrics": {"paramrel.errors", "paramrel.registry", "paramrel.settings", "paramrel.files"}}
 """What alone a room may know of the rooms before it."""
 
@@ -20,14 +29,20 @@ def modules(room: str) -> dict[str, Path]:
     found = {}
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if room == "suite" or room_of(name) == room:
+            found[name] = path
     return found
 
 
 def imported(path: Path) -> set[str]:
-    """Dotted names that a file imports, also inside of functions."""
+    """Dotted names that a file imports, also inside of functions; not what only a type checker reads."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -37,7 +52,8 @@ def imported(path: Path) -> set[str]:
 
 
 def room_of(name: str) -> str | None:
-    return next((room for room in ROOMS if name == room or name.startswith(f"{room}.")), None)
+    found = [room for room in ROOMS if name == room or name.startswith(f"{room}.")]
+    return max(found, key=len, default=None)
 
 
 def test_every_module_of_the_suite_has_a_room():
@@ -56,6 +72,13 @@ def test_a_room_knows_only_the_rooms_before_it(room):
             if room in KNOWS and other_room not in (None, room) and not any(other.startswith(known) for known in KNOWS[room]):  # fmt: skip
                 wrong.append(f"{name} imports {other}")
     assert not wrong
+
+
+def test_paramrel_does_not_name_the_packages_above_it():
+    above = ("baselines", "metrics", "suite")
+    for path in modules("paramrel").values():
+        words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        assert not words & set(above), path
 
 
 def test_modules_import_each_other_in_no_circle():

@@ -34,8 +34,8 @@ class TestUntrained:
             pytest.skip("untrained, a discrete decoder reads nothing from theta")
         x = images(model.data, 32)
         z = model.encode(x).mean
-        v = model.start_of_inversion(x, z, RNG)
-        assert torch.equal(model.flow.to_images(model._read(v, z)), x)
+        v = model.round_trip.start(x, z, RNG)
+        assert torch.equal(model.flow.to_images(model.round_trip.read(v, z)), x)
 
     def test_only_noise_that_misleads_is_drawn_again(self, model):
         if model.data.binary:
@@ -43,15 +43,15 @@ class TestUntrained:
         x, one = images(model.data, 32), torch.ones(32)
         z, flow = model.encode(x).mean, model.flow
         first = flow.to_v(flow.mean_state(flow.to_flow(x), one), one) + RNG.normal("v", (32, *model.subcode_shape))
-        kept = model.start_of_inversion(x, z, RNG) == first
+        kept = model.round_trip.start(x, z, RNG) == first
         assert kept.float().mean() > 0.9
         if not kept.all():
-            assert (flow.to_images(model._read(first, z)) != x)[~kept].any()
+            assert (flow.to_images(model.round_trip.read(first, z)) != x)[~kept].any()
 
     def test_the_steps_of_render_are_undone(self, model):
         x, kappa = images(model.data, 4), model.flow.kappa(torch.ones(1))
         z = model.encode(x).mean
-        start = model.start_of_inversion(x, z, RNG)
+        start = model.round_trip.start(x, z, RNG)
         back = integrate(model.flow, model._output, model.invert(x, z, RNG, 10), z, 0.0, 1.0, 10)
         plain = integrate(model.flow, model._output, start, z, 1.0, 0.0, 10)
         plain = integrate(model.flow, model._output, plain, z, 0.0, 1.0, 10)
@@ -97,10 +97,10 @@ def test_discrete_data_return_bit_by_bit(trained):
     subcode = model.invert(x, z, RNG, 20)
     assert torch.equal(model.render(z, subcode, 20), x)
     assert 0.9 < subcode.std() < 1.1
-    start = model.start_of_inversion(x, z, RNG)
+    start = model.round_trip.start(x, z, RNG)
     subcode = integrate(model.flow, model._output, start, z, 1.0, 0.0, 20, "euler", fixed_point=5)
     end = integrate(model.flow, model._output, subcode, z, 0.0, 1.0, 20, "euler")
-    assert torch.equal(model.flow.to_images(model._read(end, z)), x)
+    assert torch.equal(model.flow.to_images(model.round_trip.read(end, z)), x)
     assert 0.9 < subcode.std() < 1.1
 
 

@@ -14,11 +14,10 @@ from suite.graph.results import TABLE_NAMES
 from suite.measure.rows import write_rows
 from suite.measure.runs import write_runs
 from suite.show.tables import write_tables
-from suite.show.tables.entries import plain
 from suite.show.tables.published import PUBLISHED
 from suite.show.trace import explain, find_column, find_line, open_table, trace
 from tests.conftest import ROOT
-from tests.example_rows import BASES, example, runs_of
+from tests.example_rows import BASES, example, headings, runs_of
 
 NUMBER = re.compile(r"(?<![A-Za-z_0-9])[-+]?\d+(?:\.\d+)?(?:e-?\d+)?")
 COMMITTED = sorted(path.parent for path in ROOT.glob("results/*/rows.csv"))
@@ -133,27 +132,28 @@ def test_every_number_of_every_table_is_traced_and_equals_its_rows(folder, name,
     opened = open_table(folder / f"{name}.csv")
     shown = raw(folder / f"{name}.csv")
     rows, runs, printed = raw(folder / "rows.csv"), raw(folder / "runs.csv"), raw(PUBLISHED)
-    assert shown[0] == list(opened.made.columns), "the file has other columns than its rows give"
-    assert len(shown) == 1 + len(opened.made)
+    assert shown[0] == headings(opened.made), "the file has other columns than its rows give"
+    assert len(shown) == 1 + len(opened.made.lines)
     n_checked = 0
     for i, line in enumerate(shown[1:]):
         assert find_line(opened, opened.name(i)) == i
-        for heading, text in zip(shown[0], line, strict=True):
-            cell = opened.made.loc[i, heading]
-            assert text == plain(cell), (
-                f"{name}.csv shows {text!r} in {opened.name(i)}, {heading}; its rows give {cell}"
+        for column, text in zip(opened.made.columns, line, strict=True):
+            entry = opened.made.lines[i][column]
+            expected = opened.made.text(entry)
+            assert text == expected, (
+                f"{name}.csv shows {text!r} in {opened.name(i)}, {column.heading}; not {expected!r}"
             )
-            if heading in opened.keys or heading == "device":
+            if column.key or column.heading == "device":
                 continue
             if not NUMBER.search(text):
-                assert text == "" or text.startswith("–") or heading == "settings" or "setting" in opened.keys, text
+                assert entry.origin is None or column.heading == "settings" or entry.text, text
                 continue
-            assert find_column(opened, heading) == heading
-            check(text, cell.origin, rows, runs, printed)
-            said = explain(opened, i, heading, Path("nowhere"))
+            assert find_column(opened, column.heading) == column
+            check(text, entry.origin, rows, runs, printed)
+            said = explain(opened, i, column, Path("nowhere"))
             assert f" = {text}\n" in said and "BUT" not in said
-            for number in cell.origin.lines[:2]:
-                assert f"{cell.origin.file} line {number}" in said
+            for number in entry.origin.lines[:2]:
+                assert f"{entry.origin.file} line {number}" in said
             n_checked += 1
     if folder == made and name not in ("disentanglement", "images", "likelihood", "progressive"):
         assert n_checked > 5, "a test that checks nothing"

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch.optim.swa_utils import AveragedModel
 
 from paramrel import training
 from paramrel.checkpoint import load_weights
@@ -22,13 +23,13 @@ from paramrel.method import method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime, Train
 from paramrel.training import (
+    Average,
     Batches,
     NotFinite,
     learning_rate,
     mirror_half,
     official_rate,
     train,
-    warmed_up_average,
 )
 from tests.conftest import ROOT, TINY_NETWORK
 
@@ -172,9 +173,9 @@ def whole(tmp_path_factory) -> tuple[bytes, str]:
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory) -> Path:
     """The folder of the same training, stopped after 20 of its steps."""
-    folder, progress = tmp_path_factory.mktemp("stopped"), training.progress
+    folder = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(training, "progress", lambda first, last: progress(first, 20))
+        patched.setattr(training, "progress", lambda items, **_: range(items.start, 20))
         patched.setattr(training, "save_weights", lambda *_: (_ for _ in ()).throw(UserError("stopped")))
         with pytest.raises(UserError, match="stopped"):
             run(folder, dataset("digits_binarized"), name="vae")
@@ -322,9 +323,7 @@ def test_flips_change_the_training_and_ema_0_keeps_the_last_weights(tmp_path, di
     flipped = run(tmp_path / "flipped", digits, SETTINGS.model_copy(update={"flip": True}), name="ae")[0]
     last = run(tmp_path / "last", digits, SETTINGS.model_copy(update={"ema_decay": 0.0}), name="ae")[0]
     assert len({plain, flipped, last}) == 3
-    average = [torch.zeros(1)]
-    warmed_up_average(0.0)(average, [torch.ones(1)], torch.tensor(5))
-    assert average[0].item() == 1
+    assert averaged(0.0, [0, 1], first=5) == [1]
 
 
 def test_a_latent_prior_is_scaled_to_the_averaged_models_codes(tmp_path, digits):
@@ -340,10 +339,35 @@ def test_a_latent_prior_is_scaled_to_the_averaged_models_codes(tmp_path, digits)
             assert torch.allclose(trained.prior.std, z.std(0, correction=0), atol=1e-4)
 
 
-def test_the_average_follows_at_first_and_holds_later():
-    average = [torch.zeros(1)]
-    update = warmed_up_average(0.999)
-    update(average, [torch.ones(1)], torch.tensor(0))
-    assert average[0].item() == pytest.approx(0.9)
-    update(average, [torch.zeros(1)], torch.tensor(100_000))
-    assert average[0].item() == pytest.approx(0.9 * 0.999)
+def averaged(decay: float, weights: list[float], first: int) -> list[float]:
+    """Averages of one weight that begins as ``weights[0]`` and takes the others in turn, from step ``first`` on."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(weights[0])
+    average, seen = Average(model, decay), []
+    for n, weight in enumerate(weights[1:], first):
+        model.weight.data.fill_(weight)
+        average.update(model, n)
+        seen.append(average.module.weight.item())
+    return seen
+
+
+def test_the_average_begins_as_the_first_weights_follows_and_holds_later():
+    assert averaged(0.999, [0, 1, 0], first=0) == pytest.approx([1, 1 - 9 / 11])
+    assert averaged(0.999, [0.9, 0], first=100_000) == pytest.approx([0.9 * 0.999])
+
+
+def test_the_average_is_that_of_torch_and_takes_buffers_as_they_are():
+    torch.manual_seed(0)
+    model = torch.nn.BatchNorm1d(3)
+
+    @torch.no_grad()
+    def lerp(average: list, current: list, n: torch.Tensor) -> None:
+        torch._foreach_lerp_(average, current, 1 - min(0.5, (1 + int(n)) / (10 + int(n))))
+
+    ours, theirs = Average(model, 0.5), AveragedModel(model, multi_avg_fn=lerp)
+    for step in range(15):
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data.fill_(step) if tensor.dtype == torch.long else torch.nn.init.normal_(tensor.data)
+        ours.update(model, step)
+        theirs.update_parameters(model)
+    assert all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True))

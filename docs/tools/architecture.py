@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from paramrel.networks import Condition, Decoder, Down, Encoder, Middle, ReadingBlock, UNet, Up, n_parameters
+from paramrel.networks import Condition, Decoder, Down, Encoder, Head, Middle, ReadingBlock, UNet, Up, n_parameters
 from suite.graph.cells import Cell, make_cell
 from suite.graph.config import load, resolve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-CONTAINERS = (UNet, Encoder, Decoder, Down, Middle, Up, nn.ModuleList, nn.Sequential)
+CONTAINERS = (UNet, Encoder, Decoder, Down, Middle, Up, Head, nn.ModuleList, nn.Sequential)
 """Modules that are looked into; every other one with weights is a layer of a table."""
 
 

@@ -3,8 +3,9 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paramrel.data._checks import check_count, check_images, check_labels
 from paramrel.errors import Unsupported, UserError
 from paramrel.rng import Rng
 
@@ -29,12 +31,6 @@ class Labelled:
     images: np.ndarray
     labels: np.ndarray
 
-    def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
-            raise TypeError(f"images must be uint8 (N, C, H, W), got {self.images.dtype} {self.images.shape}")
-        if len(self.images) != len(self.labels):
-            raise UserError(f"{len(self.images)} images but {len(self.labels)} labels: the files do not match")
-
 
 @dataclass(frozen=True)
 class Column:
@@ -43,6 +39,10 @@ class Column:
     name: str
     n_classes: int | None = None
     """K >= 2, or None for a continuous column."""
+
+
+Kind = Literal["discrete", "discretised", "continuous", "mixed"]
+Binarise = Literal["no", "stored", "dynamic", "threshold"]
 
 
 class DataSet(ABC):
@@ -58,14 +58,14 @@ class DataSet(ABC):
     """(C, H, W)."""
     levels: ClassVar[int]
     """Largest stored value: 255 for 8-bit images, 16 for scikit-learn's digits, 1 for binary ones."""
-    binarise: ClassVar[Literal["no", "stored", "dynamic", "threshold"]] = "no"
+    binarise: ClassVar[Binarise] = "no"
     """no: grey values. stored: the arrays hold 0 and 1. dynamic: a Bernoulli draw of value/levels, anew whenever an
     image is shown in training and once, by a fixed seed, for evaluation (Burda et al.'s dynamic MNIST, spec of the
     paper). threshold: 1 where value/levels is above one half."""
     bins: ClassVar[int]
     """K, the number of values a pixel takes for methods. Every image set is quantised, so every likelihood here is a
     probability of a bin, never a density, and bits/dim of different methods can be compared."""
-    kind: ClassVar[Literal["discrete", "discretised", "continuous", "mixed"]]
+    kind: ClassVar[Kind]
     """Type of flow the data set is meant for. discrete: classes 0..K-1. discretised: K = 2^k bins of [0, 1] with
     centres (2k + 1)/(2K). continuous: grey values k/(K - 1), which flows take as real numbers. mixed: a table, each
     channel a column of its own type (``columns``)."""
@@ -84,9 +84,16 @@ class DataSet(ABC):
     probe_on: ClassVar[Literal["test", "all"]] = "test"
     """Images whose codes the probes (AUROC, accuracy) see. "all" needs a written reason beside it."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Whatever ``load`` a subclass writes, what it gives is checked against the declaration."""
+        super().__init_subclass__(**kwargs)
+        if "load" in vars(cls):
+            cls.load = _checked(cls.load)  # type: ignore[assignment]  # the class of self is wider
+
     @abstractmethod
     def load(self, split: Split) -> Labelled:
-        """The arrays of one split. Raises ``UserError`` where files are missing or damaged."""
+        """The arrays of one split. Raises ``UserError`` where files are missing or damaged, and for arrays that are not
+        as declared."""
 
     def check_available(self) -> None:
         """Raises ``UserError`` if the files cannot be found; cheap, called while the DAG is built."""
@@ -209,8 +216,23 @@ class DataSet(ABC):
             arrays = self.load(split)
             for array in (arrays.images, arrays.labels):
                 digest.update(f"{array.dtype}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array))
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def _checked(load: Callable[[Any, Split], Labelled]) -> Callable[[Any, Split], Labelled]:
+    """``load``, followed by the checks of shape, type, range and number; labels become int64."""
+
+    @wraps(load)
+    def checked_load(data: DataSet, split: Split) -> Labelled:
+        arrays = load(data, split)
+        check_images(data, arrays.images, values=not isinstance(arrays.images, np.memmap))
+        check_labels(data, arrays.labels)
+        declared = None if type(data).size is DataSet.size else data.size(split)
+        check_count(data, split, len(arrays.images), len(arrays.labels), declared)
+        return Labelled(arrays.images, arrays.labels.astype(np.int64, copy=False))
+
+    return checked_load
 
 
 def hashed_split(name: str, n: int, test_fraction: float) -> np.ndarray:

@@ -5,16 +5,15 @@ No library that is here resumes a download, so these are a few lines around ``re
 
 import hashlib
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from tqdm import tqdm
 
 from paramrel.errors import UserError
+from paramrel.progress import progress
 
 BLOCK = 1 << 20
 TIMEOUT_SEC = 30
@@ -118,10 +117,7 @@ def _fetch(url: str, part: Path) -> None:
         rest = int(response.headers.get("Content-Length", 0))
         with _writing(part):
             check_space(part.parent, rest)
-            bar = tqdm(
-                total=have + rest or None, initial=have, unit="B", unit_scale=True, desc=part.stem,
-                mininterval=0.2 if sys.stderr.isatty() else 30,
-            )  # fmt: skip
+            bar = progress(what=part.stem, unit="B", total=have + rest or None, first=have, scale=True)
             with bar, part.open("ab" if have else "wb") as file:
                 for block in response.iter_content(BLOCK):
                     file.write(block)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from paramrel.data._base import SPLITS
+from paramrel.data._base import SPLITS, Binarise, Kind
 from paramrel.data._files import File, Form
 from paramrel.data._prepared import Chunk, Prepared
 from paramrel.errors import UserError
@@ -21,8 +21,8 @@ class IdxDataSet(Prepared):
     shape = (1, 28, 28)
     levels = 255
     bins = 2
-    kind = "discrete"
-    binarise = "dynamic"
+    kind: ClassVar[Kind] = "discrete"
+    binarise: ClassVar[Binarise] = "dynamic"
     counts: ClassVar[dict] = {"train": 60_000, "test": 10_000}
 
     def read(self, form: Form, root: Path) -> Iterator[Chunk]:

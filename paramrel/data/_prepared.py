@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,12 +17,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from filelock import FileLock
-from tqdm import tqdm
 
 from paramrel.data._base import SPLITS, DataSet, Labelled, Split, data_root
+from paramrel.data._checks import check_count, check_images, check_labels
 from paramrel.data._files import BLOCK, Form, check_space, download, verify
 from paramrel.errors import UserError
 from paramrel.files import write_json
+from paramrel.progress import progress
 
 Chunk = tuple[Split, np.ndarray, np.ndarray]
 """Some images of a split, uint8 (n, C, H, W), with their labels (n,) or (n, k), in the order of the split."""
@@ -185,19 +185,16 @@ class Prepared(DataSet):
         """Images go to disk part by part; labels are small."""
         files = {split: (partial / f"{split}-images.npy").open("wb") for split in SPLITS}
         labels: dict[Split, list[np.ndarray]] = {split: [] for split in SPLITS}
-        n_labels = tuple(map(len, self.value_names))
-        terminal = sys.stderr.isatty()
         try:
             for split, file in files.items():
                 header = {"descr": "|u1", "fortran_order": False, "shape": (counts[split], *self.shape)}
                 np.lib.format.write_array_header_1_0(file, header)
-            with tqdm(total=sum(counts.values()), desc=self.name, unit=" images", mininterval=0.2 if terminal else 30, ascii=not terminal) as bar:  # fmt: skip
+            with progress(what=self.name, unit=" images", total=sum(counts.values())) as bar:
                 for split, images, part_labels in parts:
-                    Labelled(images, part_labels)  # checks type and number
-                    if images.shape[1:] != self.shape or images.max(initial=0) > self.levels:
-                        raise UserError(f"{self.name}: images are {images.shape[1:]}, not {self.shape} of 0..{self.levels}: the files are not this data set's")  # fmt: skip
-                    self._check_labels(part_labels, n_labels)
-                    files[split].write(np.ascontiguousarray(images))
+                    check_images(self, images)
+                    check_labels(self, part_labels)
+                    check_count(self, split, len(images), len(part_labels), len(images))
+                    files[split].write(np.ascontiguousarray(images).data)
                     labels[split].append(part_labels.astype(np.uint8))
                     bar.update(len(images))
         finally:
@@ -208,11 +205,6 @@ class Prepared(DataSet):
             if len(joined) != counts[split]:
                 raise UserError(f"{self.name}: {len(joined)} {split} images, not {counts[split]}: the files are not complete")  # fmt: skip
             np.save(partial / f"{split}-labels.npy", joined)
-
-    def _check_labels(self, labels: np.ndarray, sizes: tuple[int, ...]) -> None:
-        columns = labels[:, None] if labels.ndim == 1 else labels
-        if columns.shape[1] != len(sizes) or (len(columns) and (columns.min() < 0 or (columns.max(0) >= sizes).any())):
-            raise UserError(f"{self.name}: labels {labels.shape} do not fit the {len(sizes)} column(s) of {sizes} values: the label file does not match")  # fmt: skip
 
     @property
     def _old(self) -> Path:

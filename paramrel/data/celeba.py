@@ -72,7 +72,7 @@ class CelebA(Prepared):
     counts: ClassVar[dict] = {"train": 162_770, "test": 19_962}
     crop: ClassVar[tuple[int, int, int, int]] = (15, 35, 163, 183)
     """Left, top, right, bottom in the aligned 178x218 image."""
-    forms = (
+    forms: ClassVar[tuple[Form, ...]] = (
         Form(IN_ZIP, (ARCHIVE, ATTRIBUTE_LIST, PARTITION_LIST)),
         Form(IN_FOLDER, (File(f"{FOLDER}/000001.jpg"), ATTRIBUTE_LIST, PARTITION_LIST)),
     )
@@ -161,7 +161,7 @@ class CelebASubset(CelebA):
 
     name = "celeba_subset"
     title = "CelebA (subset, 64x64)"
-    forms = (
+    forms: ClassVar[tuple[Form, ...]] = (
         Form(IN_SHEETS, (File(META), File(f"{SHEETS}/sheet_00.jpg"))),
         Form(IN_ZIP, (File(ARCHIVE.path), ATTRIBUTE_LIST, PARTITION_LIST)),
         Form(IN_FOLDER, (ATTRIBUTE_LIST, PARTITION_LIST)),

@@ -43,7 +43,7 @@ class Cifar10(Prepared):
     bins = 16
     kind = "discretised"
     class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    forms = (Form(f"{FOLDER}/", BATCHES), Form("official archive", (ARCHIVE,)))
+    forms: ClassVar[tuple[Form, ...]] = (Form(f"{FOLDER}/", BATCHES), Form("official archive", (ARCHIVE,)))
     counts: ClassVar[dict] = {"train": 50_000, "test": 10_000}
 
     def read(self, form: Form, root: Path) -> Iterator[Chunk]:
@@ -57,7 +57,10 @@ class Cifar10(Prepared):
         try:
             with tarfile.open(path) as archive:
                 for file in BATCHES:
-                    yield self._batch(f"{path}:{file.path}", archive.extractfile(file.path).read())
+                    member = archive.extractfile(file.path)
+                    if member is None:
+                        raise KeyError(f"{file.path} is no file")
+                    yield self._batch(f"{path}:{file.path}", member.read())
         except (tarfile.TarError, KeyError, EOFError, OSError) as error:
             raise UserError(f"{self.name}: {path} is no archive of CIFAR-10 ({error}): get it from {URL}") from error
 
@@ -150,7 +153,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {
-            ("_reconstruct", "multiarray"): np._core.multiarray._reconstruct,
+            ("_reconstruct", "multiarray"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]  # numpy's types leave out what its pickles name
             ("ndarray", "numpy"): np.ndarray,
             ("dtype", "numpy"): np.dtype,
             ("encode", "_codecs"): lambda text, encoding: text.encode("latin1"),

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.datasets import load_digits
 
-from paramrel.data._base import DataSet, Labelled, Split, hashed_split
+from paramrel.data._base import DataSet, Kind, Labelled, Split, hashed_split
 
 
 class Digits(DataSet):
@@ -18,7 +18,7 @@ class Digits(DataSet):
     shape = (1, 8, 8)
     levels = 16
     bins = 17
-    kind = "continuous"
+    kind: ClassVar[Kind] = "continuous"
     class_names = tuple("0123456789")
     probe_on = "all"
     # Why all: scikit-learn ships 1,797 images without an official split. A probe on a fifth of them (360) costs

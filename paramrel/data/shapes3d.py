@@ -101,8 +101,9 @@ class Shapes3d(SixFactors):
                 for start in range(0, len(is_test), CHUNK):
                     rows = slice(start, min(start + CHUNK, len(is_test)))
                     part = images[rows].transpose(0, 3, 1, 2)
-                    for split, mine in (("train", ~is_test[rows]), ("test", is_test[rows])):
-                        yield split, part[mine], labels[rows][mine]
+                    mine = is_test[rows]
+                    yield "train", part[~mine], labels[rows][~mine]
+                    yield "test", part[mine], labels[rows][mine]
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"{self.name}: {path} is damaged or not 3dshapes.h5 ({error}): get it from {URL}"

@@ -56,7 +56,7 @@ class Flow(ABC):
         raise Unsupported("its channels have flows of their own, whose accuracies no one time is at")
 
     @abstractmethod
-    def alpha(self, i: int, n: int) -> float:
+    def alpha(self, i: int, n: int) -> float | Tensor:
         """Accuracy of step i = 1..n: beta(i/n) - beta((i-1)/n). The n of them sum to beta(1)."""
 
     @abstractmethod
@@ -83,10 +83,6 @@ class Flow(ABC):
     @abstractmethod
     def update(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> Tensor:
         """Bayesian update of a state of accumulated accuracy ``beta`` by y of accuracy ``alpha``."""
-
-    @abstractmethod
-    def revert(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> Tensor:
-        """Inverse of ``update``: the state of accumulated accuracy ``beta`` before y arrived."""
 
     @abstractmethod
     def continue_path(self, state: Tensor, x: Tensor, u: Tensor, s: Tensor, rng: Rng) -> Tensor:
@@ -132,13 +128,10 @@ class Flow(ABC):
         """|x - xhat|^2 per element, in units of v: ``loss`` is this times half of beta'(u), and beta(u) times this is
         the squared error of the noise n = v - kappa x that xhat implies."""
 
-    @abstractmethod
-    def n_step_loss(self, x: Tensor, output: Output, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        """n KL(sender || receiver) of step i = 1..n, nats per element; ``output`` is at u = (i - 1)/n.
-
-        Its mean over i is the n-step flow loss; n to infinity gives ``loss``. Flows without a closed form average
-        ``n_draws`` draws.
-        """
+    def error_weight(self, u: Tensor) -> Tensor:
+        """(N,): what makes ``squared_error`` at u the squared error of v = sqrt(gamma) n - sqrt(1 - gamma) x (arXiv
+        2202.00512) with gamma = beta/(1 + beta), the output's own units: 1 + beta(u)."""
+        return 1 + self.beta(u)
 
     @abstractmethod
     def reconstruction_nll(self, x: Tensor, output: Output) -> Tensor:

@@ -6,8 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from paramrel.errors import UserError
 from paramrel.flows._base import Flow, expand
 from paramrel.rng import Rng
+from paramrel.spectrum import Spectrum
+
+LEAST_CHANCE = 1e-3
+"""Least probability of a class that ``output_model`` gives: its Gaussian may be sure of what the network has to doubt."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,16 @@ class DiscreteFlow(Flow):
     beta_1: float = 9.0
     centres: tuple[float, ...] = (0.0, 1.0)
     """Pixel values in [0, 1] of the K classes, ascending and evenly spaced."""
+    input_model: Spectrum | None = None
+    """K = 2: a Gaussian model of the images, whose estimate of x = -1, 1 is a further input of the decoder."""
+    output_model: Spectrum | None = None
+    """K = 2: a Gaussian model of the images, whose estimate (1 + xhat)/2 of P(class 1) the output's logits are added to."""
+
+    def __post_init__(self) -> None:
+        if self.n_classes > 2 and (self.input_model is not None or self.output_model is not None):
+            raise UserError(
+                f"a Gaussian model of {self.n_classes} classes per pixel says nothing of their odds: set precondition to none"
+            )
 
     @property
     def resolves(self) -> bool:
@@ -41,9 +56,9 @@ class DiscreteFlow(Flow):
         return torch.tensor(self.centres, device=x.device)[x]
 
     def channels(self, n_colours: int) -> tuple[int, int, int]:
-        """K = 2: one per colour everywhere. K > 2: K per colour."""
+        """K = 2: one per colour everywhere, and with ``input_model`` one more for the decoder. K > 2: K per colour."""
         n = n_colours * (1 if self.n_classes == 2 else self.n_classes)
-        return n, n, n
+        return n, n if self.input_model is None else 2 * n, n
 
     def beta(self, u: Tensor) -> Tensor:
         """Accumulated accuracy beta(u) = beta_1 u^2 (BFN Eq. 182)."""
@@ -97,9 +112,6 @@ class DiscreteFlow(Flow):
         """theta' = theta exp(y) / sum (BFN Eq. 171), in logits; the accuracies are not needed."""
         return state + y
 
-    def revert(self, state: Tensor, y: Tensor, beta: Tensor | float = 0.0, alpha: Tensor | float = 0.0) -> Tensor:
-        return state - y
-
     def network_input(self, state: Tensor) -> Tensor:
         """K = 2: 2 theta_1 - 1, (N, C, H, W). K > 2: 2 theta - 1, (N, C K, H, W)."""
         if self.n_classes == 2:
@@ -107,9 +119,25 @@ class DiscreteFlow(Flow):
         theta = 2 * state.softmax(-1) - 1
         return theta.movedim(-1, 2).flatten(1, 2)
 
+    def evidence(self, state: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """K = 2: what a Gaussian model of x = -1, 1 is shown (``Spectrum``): kappa v, which is half of the logits'
+        difference, beta(u), and noise of power 1."""
+        return (state[..., 1] - state[..., 0]) / 2, self.beta(u), torch.ones_like(u)
+
+    def decoder_input(self, state: Tensor, u: Tensor) -> Tensor:
+        seen = self.network_input(state)
+        if self.input_model is None:
+            return seen
+        return torch.cat((seen, self.input_model.posterior_mean(*self.evidence(state, u))), 1)
+
     def output(self, out: Tensor, state: Tensor | None = None, u: Tensor | None = None) -> Tensor:
-        """log p_O, (N, C, H, W, K). K = 2: one channel per colour, the logit of class 1."""
+        """log p_O, (N, C, H, W, K). K = 2: one channel per colour, the logit of class 1; state and u count only with
+        ``output_model``."""
         out = out.float()
+        if self.output_model is not None:
+            assert state is not None and u is not None, "a model of the images needs evidence"
+            chance = (1 + self.output_model.posterior_mean(*self.evidence(state, u))) / 2
+            out = out + chance.clamp(LEAST_CHANCE, 1 - LEAST_CHANCE).logit()
         if self.n_classes == 2:
             return torch.stack((F.logsigmoid(-out), F.logsigmoid(out)), -1)
         n, ck, *side = out.shape
@@ -141,21 +169,6 @@ class DiscreteFlow(Flow):
     def squared_error(self, x: Tensor, output: Tensor) -> Tensor:
         """K ||e_x - p_O||^2: a class is sqrt(K) e_x in v, up to a constant."""
         return self.n_classes * (self.one_hot(x) - output.exp()).square().sum(-1)
-
-    def n_step_loss(self, x: Tensor, output: Tensor, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        """Monte Carlo (BFN Eq. 189). The receiver is a mixture over whole K-vectors,
-        sum_k p_k N(y; alpha (K e_k - 1), alpha K I); the official BFN code mixes each coordinate by itself, which
-        is another distribution.
-        """
-        k, alpha = self.n_classes, self.alpha(i, n)
-        centres = alpha * (k * torch.eye(k, device=x.device) - 1)
-        total = torch.zeros(x.shape, device=x.device)
-        for draw in range(n_draws):
-            y = self.send(x, alpha, rng.at(draw))
-            log_density = -(y.unsqueeze(-2) - centres).square().sum(-1) / (2 * alpha * k)
-            own = log_density.gather(-1, x.unsqueeze(-1)).squeeze(-1)
-            total += own - torch.logsumexp(output + log_density, -1)
-        return n * total / n_draws
 
     def reconstruction_nll(self, x: Tensor, output: Tensor) -> Tensor:
         return -output.gather(-1, x.unsqueeze(-1)).squeeze(-1)

@@ -11,6 +11,7 @@ from torch import Tensor
 from paramrel.flows._base import Flow, Output, expand
 from paramrel.likelihoods import binned_gaussian_nll
 from paramrel.rng import Rng
+from paramrel.spectrum import Spectrum
 
 Parametrisation = Literal["eps", "x", "mix"]
 U_MIN = 1e-6
@@ -27,12 +28,17 @@ class GaussianFlow(Flow):
     ``parametrisation``, what the network's output ``out`` means for the estimate of x:
     eps: mu/gamma - sqrt((1 - gamma)/gamma) out (BFN Eq. 78; Eq. 10 of the ParamReL paper has the other sign), and 0
     where u < 1e-6: there nothing but theta is decoded. x: out. mix (ours): mu + sqrt(1 - gamma) out, well
-    conditioned at both ends, and at u = 0 the output itself, so that codes can be decoded alone.
+    conditioned at both ends, and at u = 0 the output itself, so that codes can be decoded alone. With ``output_model``
+    it is mix in the units of that model (``Spectrum.estimate``).
     """
 
     sigma_1: float
     centres: tuple[float, ...]
     parametrisation: Parametrisation = "mix"
+    input_model: Spectrum | None = None
+    """A Gaussian model of the images, whose estimate of x is a further input of the decoder."""
+    output_model: Spectrum | None = None
+    """A Gaussian model of the images, from whose estimate of x the output is measured, in units of its deviation."""
 
     def to_flow(self, images: Tensor) -> Tensor:
         return 2 * images - 1
@@ -80,12 +86,6 @@ class GaussianFlow(Flow):
         rho = 1 + beta
         return (rho * state + alpha * y) / (rho + alpha)
 
-    def revert(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> Tensor:
-        """mu = ((rho + alpha) mu' - alpha y)/rho. It needs the noisy y; Eq. 5 of the ParamReL paper puts the
-        estimate of x in its place, which leaks x or loses everything: codes come from the ODE instead."""
-        rho = 1 + beta
-        return ((rho + alpha) * state - alpha * y) / rho
-
     def continue_path(self, state: Tensor, x: Tensor, u: Tensor, s: Tensor, rng: Rng) -> Tensor:
         """``send`` and ``update`` in one, written so that alpha = 0 is harmless."""
         beta, beta_s = expand(self.beta(u), x), expand(self.beta(s), x)
@@ -98,7 +98,7 @@ class GaussianFlow(Flow):
         return state
 
     def decoder_input(self, state: Tensor, u: Tensor) -> Tensor:
-        """mu, and sine and cosine of mu with periods of one and two bins, (N, 5 C, H, W).
+        """mu, and sine and cosine of mu with periods of one and two bins, (N, 5 C, H, W); C more with ``input_model``.
 
         They let a convolution find the nearest bin when u is near 1 (the BFN paper, section 4.4, adds such Fourier
         features at fixed frequencies). Each is damped as its expectation is under the flow's noise,
@@ -110,10 +110,23 @@ class GaussianFlow(Flow):
             damping = torch.exp(-2 * (math.pi / period) ** 2 * variance)
             angle = 2 * math.pi / period * state
             parts += [damping * angle.sin(), damping * angle.cos()]
+        if self.input_model is not None:
+            parts.append(self.input_model.posterior_mean(*self.evidence(state, u)))
         return torch.cat(parts, 1)
 
+    @property
+    def n_inputs(self) -> int:
+        """Channels of ``decoder_input`` for each colour."""
+        return 5 if self.input_model is None else 6
+
+    def evidence(self, state: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What a Gaussian model is shown (``Spectrum``): mu, the signal's power gamma, the noise's power 1 - gamma."""
+        return state, self.gamma(u), self.variance(u)
+
     def estimate(self, out: Tensor, state: Tensor, u: Tensor) -> Tensor:
-        """The network's estimate of x, unclipped, by ``parametrisation``."""
+        """The network's estimate of x, unclipped, by ``output_model`` or ``parametrisation``."""
+        if self.output_model is not None:
+            return self.output_model.estimate(out, *self.evidence(state, u))
         if self.parametrisation == "x":
             return out
         variance = expand(self.variance(u), state)
@@ -140,6 +153,13 @@ class GaussianFlow(Flow):
 
     def squared_error(self, x: Tensor, output: Output) -> Tensor:
         return (x - self.direction(output)).square()
+
+    def error_weight(self, u: Tensor) -> Tensor:
+        """1 + beta(u) = 1/(1 - gamma); with ``output_model`` one over its mean posterior variance, as the output's units
+        are then its deviations."""
+        if self.output_model is None:
+            return super().error_weight(u)
+        return self.output_model.loss_weight(self.gamma(u), self.variance(u))
 
     def to_v(self, state: Tensor, u: Tensor) -> Tensor:
         """v = mu (1 + kappa^2)/kappa."""
@@ -179,7 +199,7 @@ class ContinuousFlow(GaussianFlow):
     term (a delta has no likelihood). The official BFN code has 1, and .7 for 16 bins."""
 
     def channels(self, n_colours: int) -> tuple[int, int, int]:
-        return n_colours, 5 * n_colours, n_colours
+        return n_colours, self.n_inputs * n_colours, n_colours
 
     def output(self, out: Tensor, state: Tensor, u: Tensor) -> Tensor:
         return self.estimate(out.float(), state, u).clamp(-1, 1)
@@ -193,10 +213,6 @@ class ContinuousFlow(GaussianFlow):
     def draw(self, output: Tensor, rng: Rng) -> Tensor:
         """Nothing is left to draw."""
         return output
-
-    def n_step_loss(self, x: Tensor, output: Tensor, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        """n alpha_i/2 (x - xhat)^2, exact (BFN Eq. 96)."""
-        return n * self.alpha(i, n) / 2 * (x - output).square()
 
     def reconstruction_nll(self, x: Tensor, output: Tensor) -> Tensor:
         """-log of the bin of x under N(xhat, (reconstruction_scale sigma_1)^2)."""
@@ -216,17 +232,20 @@ class DiscretisedFlow(GaussianFlow):
     """Discretised data: K bins of width 2/K with centres (2k + 1)/K - 1; the output is a Normal put into bins.
 
     Two output channels per colour: the estimate of x and the log of its standard deviation in units of the flow's
-    own (eps: sqrt((1 - gamma)/gamma); mix: sqrt(1 - gamma); x: 1), within [1e-3, 10].
+    own (eps: sqrt((1 - gamma)/gamma); mix: sqrt(1 - gamma); x: 1; with ``output_model`` its deviation at the pixel),
+    within [1e-3, 10].
     """
 
     def channels(self, n_colours: int) -> tuple[int, int, int]:
-        return n_colours, 5 * n_colours, 2 * n_colours
+        return n_colours, self.n_inputs * n_colours, 2 * n_colours
 
     def output(self, out: Tensor, state: Tensor, u: Tensor) -> DiscretisedNormal:
         mean, log_std = out.float().chunk(2, 1)
         std = log_std.clamp(-10, 10).exp()
         variance = expand(self.variance(u), state)
-        if self.parametrisation == "mix":
+        if self.output_model is not None:
+            std = self.output_model.deviation(self.gamma(u), self.variance(u)) * std
+        elif self.parametrisation == "mix":
             std = variance.sqrt() * std
         elif self.parametrisation == "eps":
             inside = expand(u >= U_MIN, state)
@@ -247,25 +266,14 @@ class DiscretisedFlow(GaussianFlow):
     def mode(self, output: DiscretisedNormal) -> Tensor:
         """Centre of the likeliest bin, by tails as well: the two end bins or the one around the mean."""
         centres = self.flow_centres(output.mean)
-        candidates = torch.stack(
-            (self.quantise(output.mean), torch.full_like(output.mean, centres[0]), torch.full_like(output.mean, centres[-1]))
-        )  # fmt: skip
+        ends = (centre.expand_as(output.mean) for centre in (centres[0], centres[-1]))
+        candidates = torch.stack((self.quantise(output.mean), *ends))
         nll = binned_gaussian_nll(output.mean, output.std, candidates, centres)
         return candidates.gather(0, nll.argmin(0, keepdim=True)).squeeze(0)
 
     def draw(self, output: DiscretisedNormal, rng: Rng) -> Tensor:
         """A draw of the Normal, moved to the centre of its bin."""
         return self.quantise(output.mean + output.std * rng.normal("draw", tuple(output.mean.shape)))
-
-    def n_step_loss(self, x: Tensor, output: DiscretisedNormal, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        """Monte Carlo: the receiver is the mixture sum_k P_k N(y; c_k, 1/alpha_i) (BFN Eq. 118)."""
-        alpha, centres, log_p = self.alpha(i, n), self.flow_centres(x), self.bin_log_probs(output)
-        total = torch.zeros_like(x)
-        for draw in range(n_draws):
-            y = self.send(x, alpha, rng.at(draw))
-            own = -alpha / 2 * (y - x).square()
-            total += own - torch.logsumexp(log_p - alpha / 2 * (y.unsqueeze(-1) - centres).square(), -1)
-        return n * total / n_draws
 
     def reconstruction_nll(self, x: Tensor, output: DiscretisedNormal) -> Tensor:
         """-log P of the bin of x, exact."""
@@ -282,7 +290,7 @@ class _ExpectedCentre(torch.autograd.Function):
     """Edges at a time."""
 
     @staticmethod
-    def forward(ctx, mean: Tensor, std: Tensor, centres: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx, mean: Tensor, std: Tensor, centres: Tensor) -> Tensor:
         width = centres[1] - centres[0]
         total, d_mean, d_std = torch.zeros_like(mean), torch.zeros_like(mean), torch.zeros_like(mean)
         for edges in (centres[:-1] + width / 2).split(_ExpectedCentre.CHUNK):
@@ -295,6 +303,6 @@ class _ExpectedCentre(torch.autograd.Function):
         return centres[-1] - width * total
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         d_mean, d_std = ctx.saved_tensors
         return gradient * d_mean, gradient * d_std, None

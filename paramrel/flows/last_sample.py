@@ -1,6 +1,6 @@
 """A flow that forgets: the ablation of the Bayesian update."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -8,6 +8,11 @@ from torch import Tensor
 from paramrel.errors import Unsupported
 from paramrel.flows._base import Flow, Output
 from paramrel.rng import Rng
+
+
+def _own(name: str) -> Any:
+    """The method of that name of ``self.flow``, unchanged."""
+    return property(lambda self: getattr(self.flow, name))
 
 
 class LastSample(Flow):
@@ -48,14 +53,11 @@ class LastSample(Flow):
         """y alone: the update of the prior."""
         return self.flow.update(torch.zeros_like(state), y, 0.0, alpha)
 
-    def revert(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> NoReturn:
-        raise Unsupported("update: last_sample forgets what came before")
-
     def continue_path(self, state: Tensor, x: Tensor, u: Tensor, s: Tensor, rng: Rng) -> Tensor:
         """The last sample before s; ``state`` is forgotten."""
         return self.sample(x, s, rng)
 
-    def alpha(self, i: int, n: int) -> float:
+    def alpha(self, i: int, n: int) -> float | Tensor:
         """Raises ``Unsupported`` for another number of steps than ``n``: the networks know no other samples."""
         if n != self.n:
             raise Unsupported(f"update: last_sample was trained for {self.n} steps (n_updates), not for {n}")
@@ -71,52 +73,20 @@ class LastSample(Flow):
     def from_v(self, v: Tensor, u: Tensor) -> NoReturn:
         raise Unsupported("update: last_sample has no ODE")
 
-    # The rest is the flow's.
-
-    def to_flow(self, images: Tensor) -> Tensor:
-        return self.flow.to_flow(images)
-
-    def to_images(self, x: Tensor) -> Tensor:
-        return self.flow.to_images(x)
-
-    def channels(self, n_colours: int) -> tuple[int, int, int]:
-        return self.flow.channels(n_colours)
-
-    def beta(self, u: Tensor) -> Tensor:
-        return self.flow.beta(u)
-
-    def time_at(self, beta: Tensor) -> Tensor:
-        return self.flow.time_at(beta)
-
-    def prior(self, shape: tuple[int, ...], device: torch.device | None = None) -> Tensor:
-        return self.flow.prior(shape, device)
-
-    def send(self, x: Tensor, alpha: Tensor | float, rng: Rng) -> Tensor:
-        return self.flow.send(x, alpha, rng)
-
-    def network_input(self, state: Tensor) -> Tensor:
-        return self.flow.network_input(state)
-
-    def expectation(self, output: Output) -> Tensor:
-        return self.flow.expectation(output)
-
-    def mode(self, output: Output) -> Tensor:
-        return self.flow.mode(output)
-
-    def draw(self, output: Output, rng: Rng) -> Tensor:
-        return self.flow.draw(output, rng)
-
-    def loss(self, x: Tensor, output: Output, u: Tensor, hidden: Tensor | None = None) -> Tensor:
-        return self.flow.loss(x, output, u, hidden)
-
-    def squared_error(self, x: Tensor, output: Output) -> Tensor:
-        return self.flow.squared_error(x, output)
-
-    def n_step_loss(self, x: Tensor, output: Output, i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        return self.flow.n_step_loss(x, output, i, n, rng, n_draws)
-
-    def reconstruction_nll(self, x: Tensor, output: Output) -> Tensor:
-        return self.flow.reconstruction_nll(x, output)
-
-    def direction(self, output: Output) -> Tensor:
-        return self.flow.direction(output)
+    # What stays is the flow's own.
+    to_flow = _own("to_flow")
+    to_images = _own("to_images")
+    channels = _own("channels")
+    beta = _own("beta")
+    time_at = _own("time_at")
+    prior = _own("prior")
+    send = _own("send")
+    network_input = _own("network_input")
+    expectation = _own("expectation")
+    mode = _own("mode")
+    draw = _own("draw")
+    loss = _own("loss")
+    squared_error = _own("squared_error")
+    error_weight = _own("error_weight")
+    reconstruction_nll = _own("reconstruction_nll")
+    direction = _own("direction")

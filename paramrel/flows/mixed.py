@@ -1,6 +1,7 @@
 """Bayesian flow over channels of different types: each group of channels has a flow of its own, time is common."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -85,9 +86,6 @@ class MixedFlow(Flow):
     def update(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> Tensor:
         return _pack([part.flow.update(*own) for part, own in self._evidence(state, y, beta, alpha)])
 
-    def revert(self, state: Tensor, y: Tensor, beta: Tensor | float, alpha: Tensor | float) -> Tensor:
-        return _pack([part.flow.revert(*own) for part, own in self._evidence(state, y, beta, alpha)])
-
     def continue_path(self, state: Tensor, x: Tensor, u: Tensor, s: Tensor, rng: Rng) -> Tensor:
         pairs = zip(self._states(state), self._values(x), strict=True)
         return _pack([part.flow.continue_path(own, x_i, u, s, rng.at(i)) for i, (own, (part, x_i)) in enumerate(pairs)])
@@ -141,12 +139,6 @@ class MixedFlow(Flow):
     def squared_error(self, x: Tensor, output: tuple[Output, ...]) -> Tensor:
         pairs = zip(self._values(x), output, strict=True)
         return self._join([part.flow.squared_error(x_i, own) for (part, x_i), own in pairs])
-
-    def n_step_loss(self, x: Tensor, output: tuple[Output, ...], i: int, n: int, rng: Rng, n_draws: int = 10) -> Tensor:
-        pairs = enumerate(zip(self._values(x), output, strict=True))
-        return self._join(
-            [part.flow.n_step_loss(x_i, own, i, n, rng.at(k), n_draws) for k, ((part, x_i), own) in pairs]
-        )
 
     def reconstruction_nll(self, x: Tensor, output: tuple[Output, ...]) -> Tensor:
         pairs = zip(self._values(x), output, strict=True)
@@ -211,7 +203,7 @@ class MixedFlow(Flow):
         own = zip(self._states(state), self._states(y), *split, strict=True)
         return list(zip(self.parts, own, strict=True))
 
-    def _accuracies(self, accuracy: Tensor | float, device: torch.device) -> list[Tensor | float]:
+    def _accuracies(self, accuracy: Tensor | float, device: torch.device) -> Sequence[Tensor | float]:
         """Each part's accuracy: a number is everyone's, a tensor is in the layout of the state."""
         if not isinstance(accuracy, Tensor) or accuracy.numel() == 1:
             return [accuracy] * len(self.parts)

@@ -1,7 +1,6 @@
 """ParamReL: semantic codes inside a Bayesian flow network (arXiv 2405.15268, section 3), for any flow."""
 
-from abc import abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -11,26 +10,24 @@ from torch import Tensor, nn
 from paramrel.attention import mean_shares, recorded_shares
 from paramrel.data import DataSet
 from paramrel.divergences import Kernel, check_mmd_weight, kl_standard_normal, mmd, reparametrise
-from paramrel.flows import Flow, LastSample, Output, hide
-from paramrel.method import Codes, LossTerms, Method, Nll, Swap
+from paramrel.flows import hide
+from paramrel.method import Codes, LossTerms, Nll, Swap
+from paramrel.methods._code_source import code_source
+from paramrel.methods._over_flow import FlowConfig, FlowMethod
+from paramrel.methods._round_trip import RoundTrip
 from paramrel.networks import Encoder, UNet
 from paramrel.points import Scatter, some_of
 from paramrel.rng import Rng
-from paramrel.sampling import ancestral, integrate
-from paramrel.settings import Frozen, Network
-from paramrel.times import ddpm_times
+from paramrel.sampling import ancestral
+from paramrel.settings import Network
 
 ZMode = Literal["once", "per_step", "self"]
-INVERSION = 4
-"""Fixed-point iterations per step of ``invert`` (docs/round_trip.md)."""
-REDRAWS = 20
-"""Most draws of ``start_of_inversion`` for one pixel."""
 
 
-class ParamRelConfig(Frozen):
+class ParamRelConfig(FlowConfig):
     """Settings of ParamReL that do not depend on the flow."""
 
-    later = ("dropped_weight", "n_updates", "posterior", "times", "update")
+    later: ClassVar[tuple[str, ...]] = ("dropped_weight", "posterior")
 
     z_source: Literal["self", "ahead", "data"] = "ahead"
     """Which theta_s the code in training comes from. self: s = u, as published; then z tells the decoder nothing
@@ -43,11 +40,6 @@ class ParamRelConfig(Frozen):
     theta_dropout: float = Field(0.0, ge=0, le=1)
     """Probability per image that the decoder sees the prior in place of theta_u. The target is unchanged; so is the
     weight of the discrete flow's loss, while the Gaussian flows' becomes that of u = 0 (``ContinuousFlow.loss``)."""
-    update: Literal["bayes", "last_sample"] = "bayes"
-    """bayes: theta_u adds up all sender samples up to u. last_sample, an ablation: the networks see the last of
-    ``n_updates`` sender samples alone (``flows.LastSample``); images are then sampled in so many steps."""
-    n_updates: int = Field(20, ge=1)
-    """Steps of the flow under ``update: last_sample``: the ``sampling_steps`` of the preset."""
     gamma: float = Field(1.0, ge=0, le=1)
     """Mutual-information weight: the KL term has weight 1 - gamma (Eq. 6)."""
     lambda_mmd: float = Field(0.1, ge=0)
@@ -57,10 +49,6 @@ class ParamRelConfig(Frozen):
     """Further weight of the images whose theta is dropped."""
     posterior: Literal["gaussian", "point"] = "gaussian"
     """gaussian: q(z | theta) with mean and log-variance. point: z is the encoder's output, without noise or KL."""
-    times: Literal["uniform", "ddpm"] = "uniform"
-    """Times and weights in training. uniform: u uniform, the flow's weight: the bound itself. ddpm: the log-SNR density
-    of DDPM's linear schedule (arXiv 2006.11239) and the squared error of the noise, as in its simple loss; images whose
-    theta is dropped then count by the squared error of x. The likelihood is the flow's own either way."""
 
     @model_validator(mode="after")
     def _mmd_pulls(self) -> "ParamRelConfig":
@@ -68,6 +56,11 @@ class ParamRelConfig(Frozen):
         if self.posterior == "point" and self.gamma < 1:
             raise ValueError("posterior: point has no KL: set gamma to 1, or posterior to gaussian")
         return self
+
+    @property
+    def no_flow(self) -> bool:
+        """theta_dropout 1: the decoder never sees theta or u, in training or after it."""
+        return self.theta_dropout == 1
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -78,14 +71,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """Rows of the benchmark: as published; published with theta dropout; ours."""
 
 
-class ParamRel(Method):
+P = TypeVar("P", bound=ParamRelConfig)
+
+
+class ParamRel(FlowMethod[P]):
     """Self-encoder q(z | theta_u, u) and parameter decoder psi(theta_u, z, u) over a Bayesian flow.
 
-    Optimised is (flow loss + (1 - gamma) KL)/D + (gamma + lambda - 1) MMD; reported are nats per image. Eqs. 3, 6
-    and 9 of the paper print wrong signs; these pull q(z) towards the prior.
-
-    With ``theta_dropout`` 1 there is no flow: the decoder never sees theta or u, in training or after it. What is left
-    is an autoencoder with the same networks, the control for what the flow adds.
+    With ``theta_dropout`` 1 there is no flow (``ParamRelConfig.no_flow``). What is left is an autoencoder with the same
+    networks, the control for what the flow adds.
     """
 
     source = "arXiv 2405.15268, section 3; look-ahead codes and theta dropout are ours"
@@ -93,16 +86,12 @@ class ParamRel(Method):
     variants = VARIANTS
     usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
 
-    def __init__(self, data: DataSet, net: Network, config: ParamRelConfig) -> None:
+    def __init__(self, data: DataSet, net: Network, config: P) -> None:
         super().__init__(data, net, config)
-        flow = self.make_flow(data, config)
-        self.flow = LastSample(flow, config.n_updates) if config.update == "last_sample" else flow
+        static, joint = config.encoder == "static", config.path == "joint"
+        self.source_of_codes = code_source(self.flow, config.z_source, joint=joint, static=static)
         self.encoder, self.decoder = self.make_networks(*self.flow.channels(data.shape[0]))
         self.scatter = Scatter(net.latent_dim) if self._is_point else None
-
-    @abstractmethod
-    def make_flow(self, data: DataSet, config: ParamRelConfig) -> Flow:
-        """The flow over the data's values."""
 
     def make_networks(self, n_seen: int, n_in: int, n_out: int) -> tuple[nn.Module, nn.Module]:
         """Encoder(theta, u) -> (N, ``head_width``) of ``n_seen`` channels and decoder(theta, u, z) ->
@@ -122,16 +111,25 @@ class ParamRel(Method):
                 self.scatter.measure(torch.cat([self.encode(x).mean for x in some_of(images, rng)]))
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
-        x = self.flow.to_flow(batch)
-        u = self._training_times(rng.stratified("u", len(x)))
+        """(L + (1 - gamma) KL[q(z | theta_s, s) || N(0, I)])/D + (gamma + lambda - 1) MMD[q(z), N(0, I)].
+
+        This is Eq. 6 of arXiv 2405.15268; it and Eqs. 3 and 9 print wrong signs, these pull q(z) towards the prior. L is
+        the flow's loss at u (``Flow.loss``, nats per image), or the weighted squared error of ``times``; images whose
+        theta is dropped count ``dropped_weight`` times in L. Reported are L, KL and MMD without their weights.
+        """
+        x, uniform = self.flow.to_flow(batch), rng.stratified("u", len(batch))
+        u = uniform if self.times is None else self.times.draw(uniform)
         theta = self.flow.sample(x, u, rng.at("theta"))
         # 1. the code, from theta_u itself or from further along the flow
-        mean, log_var = self._posterior(*self._source(x, theta, u, rng))
+        mean, log_var = self._posterior(*self.source_of_codes.draw(x, theta, u, rng))
         z = self._draw(mean, log_var, rng, "z")
         # 2. the flow loss, with theta hidden from the decoder for some images
         hidden = rng.uniform("theta dropout", (len(x),)) < self.config.theta_dropout
         output = self._output(hide(theta, hidden), torch.where(hidden, 0.0, u), z)
-        flow = self._training_loss(x, u, output, hidden)
+        if self.times is None:
+            flow = self.flow.loss(x, output, u, hidden).flatten(1).sum(1)
+        else:
+            flow = self.times.weight(u, hidden) * self.flow.squared_error(x, output).flatten(1).sum(1)
         weight = torch.where(hidden, self.config.dropped_weight, 1.0)
         # 3. the regulariser
         kl = torch.zeros(()) if log_var is None else kl_standard_normal(mean, log_var).mean()
@@ -139,7 +137,7 @@ class ParamRel(Method):
         discrepancy = mmd(z, prior, self.config.kernel)
         gamma, lambda_mmd = self.config.gamma, self.config.lambda_mmd
         total = ((weight * flow).mean() + (1 - gamma) * kl) / self.data.n_dims + (gamma + lambda_mmd - 1) * discrepancy
-        reported = {"flow" if self.config.times == "uniform" else "eps": flow.mean()}
+        reported = {"flow" if self.times is None else self.times.term: flow.mean()}
         reported |= {"mmd": discrepancy} if log_var is None else {"kl": kl, "mmd": discrepancy}
         # what the MMD reads when all codes are one, and when they are the prior's
         reported["mmd_collapsed"] = mmd(torch.zeros_like(prior), prior, self.config.kernel)
@@ -168,52 +166,16 @@ class ParamRel(Method):
         one = torch.ones(len(x), device=x.device)
         return self.flow.expectation(self._output(self.flow.mean_state(self.flow.to_flow(x), one), one, z))
 
+    @property
+    def round_trip(self) -> RoundTrip:
+        """Images to subcodes and back."""
+        return RoundTrip(self.flow, self._output, self._seen)
+
     def invert(self, x: Tensor, z: Tensor, rng: Rng, n_steps: int) -> Tensor:
-        """v at u = 0: every Heun step of ``render`` undone by fixed-point iteration, z fixed (docs/round_trip.md).
-
-        Eq. 5 of the paper loses x or leaks it; this stands in its place.
-        """
-        v = self.start_of_inversion(x, z, rng)
-        return integrate(self.flow, self._output, v, z, 1.0, 0.0, n_steps, fixed_point=INVERSION)
-
-    def start_of_inversion(self, x: Tensor, z: Tensor, rng: Rng) -> Tensor:
-        """v at u = 1: the noise-free one of x plus N(0, I), what the ODE carries to N(0, I) at u = 0.
-
-        Noise from which another value would be read than the pixel has is drawn again, so that the round trip
-        returns x. Without noise the subcode of quantised data is not Gaussian. Where a flow does not tell the
-        values apart (``Flow.resolves``) nothing is drawn again.
-        """
-        x, one = self.flow.to_flow(x), torch.ones(len(x), device=x.device)
-        clean = self.flow.to_v(self.flow.mean_state(x, one), one)
-        v = clean + rng.normal("v", tuple(clean.shape))
-        for i in range(REDRAWS if self.flow.resolves else 0):
-            wrong = self.flow.misread(x, self._read(v, z))
-            if not wrong.any():
-                break
-            v = torch.where(wrong, clean + rng.normal(f"v {i}", tuple(clean.shape)), v)
-        return v
+        return self.round_trip.invert(x, z, rng, n_steps)
 
     def render(self, z: Tensor, subcode: Tensor, n_steps: int) -> Tensor:
-        """The ODE forwards (Heun), then what is read at u = 1, moved to the nearest of the data's values."""
-        v = integrate(self.flow, self._output, subcode, z, 0.0, 1.0, n_steps)
-        return self.flow.to_images(self._read(v, z))
-
-    def _read(self, v: Tensor, z: Tensor) -> Tensor:
-        """What v at u = 1 and the decoder make of each pixel, in the flow's values (``Flow.read``)."""
-        one = torch.ones(len(z), device=z.device)
-        theta, u = self._visible(self.flow.from_v(v, one), one)
-        return self.flow.quantise(self.flow.read(theta, self._output(theta, u, z)))
-
-    def paths(self, x: Tensor, n_steps: int, rng: Rng) -> Tensor:
-        """By n_steps Bayesian updates with sender samples of x."""
-        x = self.flow.to_flow(x)
-        state = self._prior(len(x), rng.device)
-        seen = [self.flow.network_input(state)]
-        for i in range(n_steps):
-            u, s = (torch.full((len(x),), j / n_steps, device=rng.device) for j in (i, i + 1))
-            state = self.flow.continue_path(state, x, u, s, rng.at(i))
-            seen.append(self.flow.network_input(state))
-        return torch.stack(seen)
+        return self.round_trip.render(z, subcode, n_steps)
 
     @property
     def subcode_shape(self) -> tuple[int, ...] | None:
@@ -258,7 +220,7 @@ class ParamRel(Method):
         x = self.flow.to_flow(x)
         u, one = rng.stratified("u", len(x)), torch.ones(len(x), device=x.device)
         theta_u, theta_1 = self.flow.sample(x, u, rng.at("theta")), self.flow.sample(x, one, rng.at("theta 1"))
-        if self.config.z_source == "self" and self.config.encoder != "static":
+        if self.source_of_codes.internal:
             z_u = self._draw(*self._posterior(theta_u, u), rng, "z")
             z_1 = self._draw(*self._posterior(theta_1, one), rng, "z 1")
             kl = torch.zeros(len(x), device=x.device)
@@ -277,8 +239,8 @@ class ParamRel(Method):
             at = rng.at(f"u={time}")
             u = torch.full((len(x),), time, device=x.device)
             theta = self.flow.sample(x, u, at.at("theta"))
-            z = self._draw(*self._posterior(*self._source(x, theta, u, at)), at, "z")
-            losses[f"u={time}"] = self._flow_loss(x, u, self._output(theta, u, swap(z)))
+            z = self._draw(*self._posterior(*self.source_of_codes.draw(x, theta, u, at)), at, "z")
+            losses[f"u={time}"] = self.flow.loss(x, self._output(theta, u, swap(z)), u).flatten(1).sum(1)
         return losses
 
     def attention(self, x: Tensor, rng: Rng) -> Tensor:
@@ -304,44 +266,13 @@ class ParamRel(Method):
         return z if self.scatter is None else self.scatter.place(z)
 
     def _one_code(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
-        """z ~ q(z | x) (N, d) of x in the flow's values, and its KL to the prior in nats (N,).
-
-        q(z | x) averages over a theta_1 of its own: given x, the code is independent of the flow that it decodes.
-        """
-        one = torch.ones(len(x), device=x.device)
-        static = self.config.encoder == "static"
-        theta = self.flow.mean_state(x, one) if static else self.flow.sample(x, one, rng.at("theta of z"))
-        mean, log_var = self._posterior(theta, one)
+        """z ~ q(z | x) (N, d) of x in the flow's values, and its KL to the prior in nats (N,)."""
+        theta = self.source_of_codes.draw_one(x, rng)
+        mean, log_var = self._posterior(theta, torch.ones(len(x), device=x.device))
         if self.scatter is not None:
             return self.scatter.widen(mean, rng.normal("z 1", tuple(mean.shape)))
+        assert log_var is not None, "only a point has a scatter"
         return self._draw(mean, log_var, rng, "z 1"), kl_standard_normal(mean, log_var)
-
-    def _training_times(self, uniform: Tensor) -> Tensor:
-        """Flow times (N,) from stratified numbers in [0, 1)."""
-        return uniform if self.config.times == "uniform" else ddpm_times(self.flow, uniform)
-
-    def _training_loss(self, x: Tensor, u: Tensor, output: Output, hidden: Tensor) -> Tensor:
-        """What is minimised, per image (N,): the flow loss in nats, or the noise's squared error (x's own where theta is
-        dropped)."""
-        if self.config.times == "uniform":
-            return self._flow_loss(x, u, output, hidden)
-        return torch.where(hidden, 1.0, self.flow.beta(u)) * self.flow.squared_error(x, output).flatten(1).sum(1)
-
-    def _source(self, x: Tensor, theta: Tensor, u: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
-        """theta_s and s that the code is read from."""
-        if self.config.encoder == "static":
-            return self.flow.mean_state(x, torch.ones_like(u)), torch.ones_like(u)
-        if self.config.z_source == "self":
-            return theta, u
-        s = torch.ones_like(u)
-        if self.config.z_source == "ahead":
-            s = u + (1 - u) * rng.uniform("s", (len(u),))
-        if self.config.path == "joint":
-            return self.flow.continue_path(theta, x, u, s, rng.at("ahead")), s
-        return self.flow.sample(x, s, rng.at("ahead")), s
-
-    def _prior(self, n: int, device: torch.device) -> Tensor:
-        return self.flow.prior((n, *self.data.shape), device)
 
     def _posterior(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance of q(z | theta_u, u), each (N, d); no log-variance for a point."""
@@ -352,17 +283,8 @@ class ParamRel(Method):
         mean, log_var = self._posterior(theta, u)
         return Codes(mean, None if log_var is None else (log_var / 2).exp())
 
-    def _output(self, theta: Tensor, u: Tensor, z: Tensor) -> Output:
-        """p_O(. | theta, u, z)."""
-        theta, u = self._visible(theta, u)
-        return self.flow.output(self.decoder(self.flow.decoder_input(theta, u), u, z), theta, u)
-
-    def _visible(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def _seen(self, theta: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """theta and u; the prior and 0 where there is no flow: what is never seen in training is not seen after it."""
-        if self.config.theta_dropout == 1:
+        if self.config.no_flow:
             return self._prior(len(u), u.device), torch.zeros_like(u)
         return theta, u
-
-    def _flow_loss(self, x: Tensor, u: Tensor, output: Output, hidden: Tensor | None = None) -> Tensor:
-        """Nats per image, (N,)."""
-        return self.flow.loss(x, output, u, hidden).flatten(1).sum(1)

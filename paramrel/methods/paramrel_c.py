@@ -1,20 +1,19 @@
 """ParamReL_c: ParamReL over the continuous flow."""
 
-from pydantic import Field, model_validator
+from typing import ClassVar, TypeVar
+
+from pydantic import model_validator
+from torch import Tensor
 
 from paramrel.data import DataSet
 from paramrel.errors import Unsupported
-from paramrel.flows import ContinuousFlow, Parametrisation
+from paramrel.flows import Flow
+from paramrel.methods._kinds import GaussianSettings, continuous_flow, not_continuous
 from paramrel.methods._paramrel import ParamRel, ParamRelConfig
 
 
-class GaussianConfig(ParamRelConfig):
+class GaussianConfig(GaussianSettings, ParamRelConfig):
     """Settings of ParamReL over a flow with Gaussian input distribution."""
-
-    sigma_1: float | None = Field(None, gt=0, lt=1)
-    """Standard deviation of theta at u = 1. None: 1e-3 for 256 bins, sqrt(1e-3) for fewer, as in BFN's code."""
-    parametrisation: Parametrisation = "mix"
-    """What the network's output means. The paper has eps; mix is better conditioned and decodes codes alone."""
 
     @model_validator(mode="after")
     def _codes_alone(self) -> "GaussianConfig":
@@ -24,26 +23,25 @@ class GaussianConfig(ParamRelConfig):
             )
         return self
 
-    def sigma(self, bins: int) -> float:
-        """sigma_1 for a data set of so many bins."""
-        return self.sigma_1 or (1e-3 if bins >= 256 else 1e-3**0.5)
+
+G = TypeVar("G", bound=GaussianConfig)
 
 
-class ParamRelC(ParamRel):
+class ParamRelC(ParamRel[G]):
     """Delta output: the network estimates x itself."""
 
     name = "paramrel_c"
     title = "ParamReL_c"
-    Config = GaussianConfig
+    Config: ClassVar[type[GaussianConfig]] = GaussianConfig
 
     @classmethod
     def skip(cls, data: DataSet) -> str | None:
-        return "binary images: paramrel_d" if data.binary else super().skip(data)
+        return not_continuous(data, "paramrel") or super().skip(data)
 
-    def make_flow(self, data: DataSet, config: GaussianConfig) -> ContinuousFlow:
-        return ContinuousFlow(config.sigma(data.bins), tuple(data.centres.tolist()), config.parametrisation)
+    def make_flow(self, data: DataSet, config: G) -> Flow:
+        return continuous_flow(data, config, self.models)
 
-    def decode(self, z):
+    def decode(self, z: Tensor) -> Tensor:
         if self.config.parametrisation == "eps":
             raise Unsupported("with the eps output nothing is decoded at u = 0")
         return super().decode(z)

@@ -1,23 +1,16 @@
 """ParamReL_d: ParamReL over the discrete flow."""
 
-from pydantic import Field
-
 from paramrel.data import DataSet
 from paramrel.flows import DiscreteFlow
+from paramrel.methods._kinds import DiscreteSettings, discrete_flow, not_discrete
 from paramrel.methods._paramrel import ParamRel, ParamRelConfig
 
-MAX_CLASSES = 32
 
-
-class ParamRelDConfig(ParamRelConfig):
+class ParamRelDConfig(DiscreteSettings, ParamRelConfig):
     """Settings of ParamReL_d."""
 
-    beta_1: float | None = Field(None, gt=0)
-    """Accuracy beta(1) of the flow; None: 18/K, which is 9 for binary images and .67 for K = 27 (the BFN code has 9
-    and .56): the distance of two classes' logits is then the same number of standard deviations for every K."""
 
-
-class ParamRelD(ParamRel):
+class ParamRelD(ParamRel[ParamRelDConfig]):
     """Categorical output over K classes per pixel."""
 
     name = "paramrel_d"
@@ -26,8 +19,7 @@ class ParamRelD(ParamRel):
 
     @classmethod
     def skip(cls, data: DataSet) -> str | None:
-        too_many = f"{data.bins} classes per pixel: paramrel_discretised or paramrel_c"
-        return super().skip(data) or (too_many if data.bins > MAX_CLASSES else None)
+        return super().skip(data) or not_discrete(data, "paramrel")
 
     def make_flow(self, data: DataSet, config: ParamRelDConfig) -> DiscreteFlow:
-        return DiscreteFlow(data.bins, config.beta_1 or 18 / data.bins, tuple(data.centres.tolist()))
+        return discrete_flow(data, config, self.models)

@@ -2,10 +2,11 @@
 
 from paramrel.data import DataSet
 from paramrel.flows import DiscretisedFlow
+from paramrel.methods._kinds import discretised_flow, not_discretised
 from paramrel.methods.paramrel_c import GaussianConfig, ParamRelC
 
 
-class ParamRelDiscretised(ParamRelC):
+class ParamRelDiscretised(ParamRelC[GaussianConfig]):
     """Output: a Normal per pixel, put into the data's K bins."""
 
     name = "paramrel_discretised"
@@ -15,7 +16,7 @@ class ParamRelDiscretised(ParamRelC):
     def skip(cls, data: DataSet) -> str | None:
         if data.kind == "discretised":
             return None
-        return super().skip(data) or "its grey values are no bins of [0, 1]: paramrel_c"
+        return super().skip(data) or not_discretised(data, "paramrel")
 
     def make_flow(self, data: DataSet, config: GaussianConfig) -> DiscretisedFlow:
-        return DiscretisedFlow(config.sigma(data.bins), tuple(data.centres.tolist()), config.parametrisation)
+        return discretised_flow(data, config, self.models)

@@ -28,7 +28,13 @@ class MixedConfig(GaussianConfig):
     @model_validator(mode="after")
     def _times_of_its_own(self) -> "MixedConfig":
         if self.times != "uniform":
-            raise ValueError("times: ddpm asks for one signal-to-noise ratio, and columns have their own: use uniform")
+            raise ValueError(
+                f"times: {self.times} asks for one signal-to-noise ratio, and columns have their own: use uniform"
+            )
+        if self.precondition != "none":
+            raise ValueError(
+                f"precondition: {self.precondition} is a model of images, and columns are none: set it to none"
+            )
         if self.update != "bayes":
             raise ValueError(
                 "update: last_sample asks for one accuracy of a sample, and columns have their own: use bayes"
@@ -36,7 +42,7 @@ class MixedConfig(GaussianConfig):
         return self
 
 
-class ParamRelMixed(ParamRelC):
+class ParamRelMixed(ParamRelC[MixedConfig]):
     """One flow over continuous columns and categorical columns of any K; an MLP in place of the U-Net."""
 
     name = "paramrel_mixed"
@@ -63,6 +69,7 @@ class ParamRelMixed(ParamRelC):
     def nll(self, x: Tensor, rng: Rng) -> Nll:
         """The mean of ``N_TIMES`` estimates per row: tables are short, and an estimate sees one time of the flow."""
         one = super().nll(x.repeat(N_TIMES, 1, 1, 1), rng)
+        assert one.channels is not None, "ParamRel.nll tells the channels"
         return Nll(*(part.unflatten(0, (N_TIMES, len(x))).mean(0) for part in (one.data, one.kl, one.channels)))
 
 

@@ -17,15 +17,23 @@ Name = Annotated[str, typer.Argument(help="Data set; see `paramrel data list`.")
 @one_line_errors
 def list_() -> None:
     """Every data set: shape, type, labels, size when prepared, and whether it is ready, found or missing."""
-    from paramrel.data import datasets
+    from paramrel.data import DATASETS, DataSet
     from paramrel.data._base import SPLITS
+    from paramrel.errors import UserError
 
-    for name, cls in datasets().items():
-        data = cls()
-        shape = "x".join(map(str, data.shape))
+    def line(data: DataSet) -> str:
         state = data.state()
         counts = "?" if state == "missing" else " + ".join(f"{data.size(split):,}" for split in SPLITS)
-        print(f"{name:24} {state:9} {shape:9} {data.kind} ({data.bins}) {counts}; {data.label_text}; {data.licence}")
+        shape = "x".join(map(str, data.shape))
+        return f"{state:9} {shape:9} {data.kind} ({data.bins}) {counts}; {data.label_text}; {data.licence}"
+
+    for name, cls in DATASETS.members.items():
+        try:
+            print(f"{name:24} {line(cls())}")
+        except UserError as error:
+            print(f"{name:24} broken: {error}")
+    for name, reason in DATASETS.broken.items():
+        print(f"{name:24} broken: {reason}")
 
 
 @app.command()

@@ -138,7 +138,9 @@ def explore(
 @one_line_errors
 def evaluate(
     codes: Annotated[Path, typer.Argument(help=".npz file with z (N, d) and y (N,) or (N, k) or attributes (N, A).")],
-    out: Annotated[Path, typer.Option("--out", help="JSON file of the rows.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File of the rows and what stands behind them; none: only print.")
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -153,6 +155,12 @@ def evaluate(
     shuffle_labels: Annotated[
         bool, typer.Option("--shuffle-labels", help="The control: metrics that read labels, on shuffled ones.")
     ] = False,
+    missing: Annotated[
+        str | None, typer.Option("--missing", help="Label that means that there is none: -1, nan, a word.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="json, md or csv: of the file (json if none), or of what is printed.")
+    ] = None,
     state: Annotated[
         Path | None, typer.Option("--state", help="Folder of locks, for `paramrel status`, and of fitted pixel probes.")
     ] = None,
@@ -162,22 +170,30 @@ def evaluate(
 
     from paramrel.files import sweep
     from suite.graph.locks import hold
-    from suite.measure.evaluate import evaluate_to, parse_options
+    from suite.measure.evaluate import NO_ARRAY, evaluate_to, parse_options
+    from suite.measure.evaluate import evaluate as measure
+    from suite.measure.shown import form_called, lines, shown
 
-    names, given = tuple(metric or ()), parse_options(option or ())
-    kept = state / "evaluate" if state else None
-    with hold(state, out) if state else nullcontext():
-        if state:
-            sweep(out.parent, out.name)
-        result = evaluate_to(codes, names, seed, out, given=given, jobs=jobs or 1, shuffled=shuffle_labels, kept=kept)
-    rows = result["rows"]
-    shown = [row for row in rows if metric or row["value"] is not None]
-    for row in shown:
-        value = "–" if row["value"] is None else f"{row['value']:.4f}"
-        note = f"  ({row['note']})" if row["note"] else ""
-        print(f"{row['metric']:24} {value}{note}")
-    if len(shown) < len(rows):
-        print(f"{len(rows) - len(shown)} more have no value on this file; {out} says why")
+    names, chosen = tuple(metric or ()), form_called(form)
+    more = {
+        "given": parse_options(option or ()), "jobs": jobs or 1, "shuffled": shuffle_labels, "missing_label": missing,
+        "kept": state / "evaluate" if state else None,
+    }  # fmt: skip
+    if out is None:
+        result = measure(codes, names, seed, **more)
+        if chosen:
+            print(shown(result, chosen), end="")
+            return
+    else:
+        with hold(state, out) if state else nullcontext():
+            if state:
+                sweep(out.parent, out.name)
+            result = evaluate_to(codes, names, seed, out, chosen or "json", **more)
+    said = [row for row in result["rows"] if metric or row["value"] is not None or not row["note"].startswith(NO_ARRAY)]
+    print("\n".join(lines(said)))
+    if len(said) < len(result["rows"]):
+        where = f"{out} says why" if out else "--format md says why"
+        print(f"{len(result['rows']) - len(said)} more have no value on this file; {where}")
 
 
 @app.command()
@@ -274,31 +290,10 @@ def report(
 @app.command(name="list")
 @one_line_errors
 def list_members(what: Annotated[str, typer.Argument(help="methods, datasets or metrics")]) -> None:
-    """List what is registered."""
-    from paramrel.errors import unknown
+    """List what is registered, and what is broken and why."""
+    from suite.commands.listing import listing
 
-    if what == "methods":
-        from paramrel.method import methods
-
-        for name, cls in methods().items():
-            print(f"{name:24} {cls.title}: variants {', '.join(cls.variants)}; {cls.source}")
-    elif what == "datasets":
-        from paramrel.data import datasets
-
-        for name, cls in datasets().items():
-            print(f"{name:24} {cls.title}: {'x'.join(map(str, cls.shape))}, {cls().label_text}; {cls.source}; {cls.licence}")  # fmt: skip
-    elif what == "metrics":
-        from metrics import metrics
-
-        for name, cls in metrics().items():
-            needs = ", ".join(dict.fromkeys((*cls.needs, " or ".join(cls.labels)) if cls.labels else cls.needs))
-            known = ", ".join(f"{cls.family or name}.{key}={field.default}" for key, field in cls.Config.model_fields.items())  # fmt: skip
-            print(
-                f"{name:24} v{cls.version} {cls.title}: {cls.direction}, {list(cls.range)} {cls.unit}, needs {needs}"
-                + (f"; options {known}" if known else "") + ("" if cls.by_default else "; only by name")
-            )  # fmt: skip
-    else:
-        raise unknown("list", what, ("methods", "datasets", "metrics"))
+    print("\n".join(listing(what)))
 
 
 @app.command()
@@ -369,14 +364,15 @@ def check_config(
     config: Config = Path("params.yaml"), preset: PresetName = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="Also write the JSON Schema here.")] = None,
 ) -> None:  # fmt: skip
-    """Check the parameter file and print the preset with everything filled in."""
+    """Check the parameter file and every training of a preset; print the preset with everything filled in."""
     from paramrel.files import write_json
+    from suite.graph.check import checked
     from suite.graph.config import schema as json_schema
 
     name, chosen = find_preset(config, preset)
     if schema:
         write_json(schema, json_schema())
-    _print_json({name: chosen.model_dump(mode="json", exclude_none=True)})
+    _print_json({name: checked(chosen)})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 from paramrel import CODE_VERSION
 from paramrel.data import dataset
 from paramrel.errors import UserError, unknown
-from paramrel.method import Method, method, methods
+from paramrel.method import METHODS, Method, method
 from paramrel.settings import Frozen, Network, Train
 from suite.graph.config import DatasetOverride, Override, Preset, Variant, build, merge, method_config, training
 from suite.graph.hashing import short_hash
@@ -62,13 +62,28 @@ def _n_images(name: str) -> int:
     return dataset(name).size("train")
 
 
-def cells(preset: Preset) -> list[Cell]:
-    """Every cell of a preset, in the order of its lists. Raises ``UserError`` where data are missing, and for two
-    variants of the same settings."""
+def n_images(name: str) -> int | None:
+    """Number of training images of a data set, or None where only its files, which are missing, could tell."""
+    try:
+        return _n_images(name)
+    except UserError:
+        return None
+
+
+def cells(preset: Preset, missing: list[str] | None = None) -> list[Cell]:
+    """Every cell of a preset, in the order of its lists. Raises ``UserError`` for two variants of the same settings, and
+    where data are missing; what is missing goes to ``missing`` instead, if it is given."""
     found = []
     for data_name in preset.datasets:
         data = dataset(data_name)
-        data.check_available()
+        try:
+            data.check_available()
+        except UserError as error:
+            if missing is None:
+                raise
+            missing.append(str(error))
+            if n_images(data_name) is None:
+                continue
         for name in method_names(preset, data_name):
             if method(name).skip(data) is None:
                 for variant in variants(preset, name):
@@ -85,8 +100,9 @@ def cells(preset: Preset) -> list[Cell]:
 
 def controls(preset: Preset) -> list[Cell]:
     """The cell of each data set on whose codes metrics are also measured with shuffled labels: its last method's
-    last variant, first seed."""
-    last = {cell.dataset: cell for cell in cells(preset) if cell.seed == preset.seeds[0]}
+    last variant, of methods that have codes, first seed."""
+    coded = (cell for cell in cells(preset) if method(cell.method).no_code is None)
+    last = {cell.dataset: cell for cell in coded if cell.seed == preset.seeds[0]}
     return list(last.values())
 
 
@@ -97,15 +113,16 @@ def explored(preset: Preset) -> list[Cell]:
 
 def makes_images(cls: type[Method]) -> bool:
     """Whether a method makes images of codes: alone, or with a subcode."""
-    return cls.decode is not Method.decode or cls.render is not Method.render
+    return cls.no_code is None and (cls.decode is not Method.decode or cls.render is not Method.render)
 
 
 def method_names(preset: Preset, data_name: str) -> tuple[str, ...]:
-    """Methods of a preset on a data set: sanity rows first, then baselines, then the paper's, each by name."""
+    """Methods of a preset on a data set: sanity rows first, then baselines, then the paper's, each by name. "all" leaves
+    out broken ones, with a line on standard error."""
     chosen = preset.per_dataset.get(data_name, DatasetOverride()).methods or preset.methods
     if chosen != "all":
         return chosen
-    return tuple(sorted(methods(), key=lambda name: (method(name).trained, name.startswith("paramrel"), name)))
+    return tuple(sorted(METHODS.every(), key=lambda name: (method(name).trained, name.startswith("paramrel"), name)))
 
 
 def skipped(preset: Preset) -> list[tuple[str, str, str]]:
@@ -130,7 +147,7 @@ def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int
     if variant not in known:
         raise unknown(f"variant of {name}", variant, known)
     chosen, of_method = known[variant], preset.per_method.get(name, Override())
-    parts = [preset, preset.per_dataset.get(data_name, DatasetOverride()), of_method, chosen]
+    parts: list[Any] = [preset, preset.per_dataset.get(data_name, DatasetOverride()), of_method, chosen]
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     for part in parts:
@@ -139,16 +156,13 @@ def make_cell(preset: Preset, data_name: str, name: str, variant: str, seed: int
     network = merge(network, dict(method(name).network))
     origin = f"{name}-{variant}"
     config = method_config(name, of_method.config | chosen.settings, f"settings of {origin}")
-    settings = training(train, _n_images(data_name))
+    settings = training(train, lambda: _n_images(data_name))
     return Cell(data_name, name, variant, seed, build(Network, network, origin), settings, config)
 
 
 def find(preset: Preset, data_name: str, name: str, variant: str | None, seed: int | None) -> Cell:
-    """The cell that a command line names. Raises ``UserError`` with suggestions."""
-    if data_name not in preset.datasets:
-        raise unknown("data set of this preset", data_name, preset.datasets)
-    if name not in method_names(preset, data_name):
-        raise unknown("method of this preset", name, method_names(preset, data_name))
+    """The cell that a command line names: any data set and method, with the settings that the preset gives them. Raises
+    ``UserError`` with suggestions."""
     data = dataset(data_name)
     data.check_available()
     reason = method(name).skip(data)

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,9 @@ from suite.graph.names import timing_of
 
 MADE_OF = "made_of"
 """Name of the entry of an .npz file that says what it is of, as JSON."""
+
+LONGEST = 1 << 16
+"""Bytes that it may have."""
 
 TRAINED = ("run.json", "model.safetensors", "metrics.jsonl")
 """What a training makes."""
@@ -190,10 +194,16 @@ def _said(path: Path) -> dict[str, str]:
 def said_by_npz(path: Path) -> dict[str, str]:
     """What an .npz file says it is of; nothing where it is somebody's. Raises ``UserError`` where it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            said = json.loads(str(file[MADE_OF])) if MADE_OF in file.files else {}
+        with zipfile.ZipFile(path) as file:
+            member = f"{MADE_OF}.npy"
+            if member not in file.namelist():
+                return {}
+            if file.getinfo(member).file_size > LONGEST:
+                raise ValueError(f"{MADE_OF} is too long")
+            with file.open(member) as stream:
+                said = json.loads(str(np.lib.format.read_array(stream, allow_pickle=False)))
         return {key: value for key, value in said.items() if key in SAYS and isinstance(value, str)}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, ValueError, EOFError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run snakemake again") from error
 
 

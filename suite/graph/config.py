@@ -1,39 +1,54 @@
 """params.yaml to frozen, typed settings; unknown keys are answered with a suggestion."""
 
 import difflib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
-from metrics import check_options, metrics
-from paramrel.data import datasets
+from metrics import METRICS, check_options
+from paramrel.data import DATASETS
 from paramrel.errors import UserError, unknown
-from paramrel.method import methods
+from paramrel.method import METHODS, method
+from paramrel.registry import Registry
 from paramrel.settings import Frozen, Network, Runtime, Train
+from suite.graph.written import read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
+
+MAX_SEED = 2**32 - 1
+"""The largest that scikit-learn's draws take."""
 
 
 def partial(model: type[Frozen], name: str, **extra: Any) -> type[Frozen]:
     """``model`` with every field optional, for the places that say only what differs."""
-    fields = {
+    fields: dict[str, Any] = {
         key: (Annotated[field.annotation, Field(), *field.metadata] | None, Field(None, description=field.description))
         for key, field in model.model_fields.items()
     }
     return create_model(name, __base__=Frozen, **fields, **extra)
 
 
-NetworkOverride = partial(Network, "NetworkOverride")
-TrainOverride = partial(
-    Train,
-    "TrainOverride",
-    epochs=(Annotated[int, Field(ge=1)] | None, Field(None, description="Passes over the data, in place of steps.")),
-)
+if TYPE_CHECKING:  # classes that are made when this is run are no types
+
+    class NetworkOverride(Frozen): ...
+
+    class TrainOverride(Frozen): ...
+
+else:
+    NetworkOverride = partial(Network, "NetworkOverride")
+    TrainOverride = partial(
+        Train,
+        "TrainOverride",
+        epochs=(
+            Annotated[int, Field(ge=1)] | None,
+            Field(None, description="Passes over the data, in place of steps."),
+        ),
+    )
 
 
 class Evaluate(Frozen):
@@ -51,13 +66,13 @@ class Evaluate(Frozen):
     """Images of each split whose codes probes and disentanglement metrics see; all if None."""
     sampling_steps: int = Field(20, ge=1)
     """n, steps of ancestral sampling."""
-    probe_seed: int = Field(0, ge=0)
+    probe_seed: int = Field(0, ge=0, le=MAX_SEED)
     """Decides folds, and trees, votes and subsets of metrics that draw: the same for every method and seed."""
 
     @field_validator("metrics")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        return value if value == "all" else _check_names("metric", value, metrics())
+        return value if value == "all" else _check_names(METRICS, value)
 
     @field_validator("options")
     @classmethod
@@ -120,7 +135,7 @@ class DatasetOverride(Override):
     @field_validator("methods")
     @classmethod
     def _known_methods(cls, value: Any) -> Any:
-        return value and _check_names("method", value, methods())
+        return value and _check_names(METHODS, value)
 
 
 class Preset(Frozen):
@@ -131,7 +146,7 @@ class Preset(Frozen):
     datasets: tuple[str, ...] = Field(("digits_binarized",), min_length=1)
     methods: tuple[str, ...] | Literal["all"] = "all"
     """all: every method that is registered; or names."""
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = Field((0,), min_length=1)
     network: NetworkOverride = NetworkOverride()
     train: TrainOverride = TrainOverride()
     evaluate: Evaluate = Evaluate()
@@ -142,25 +157,24 @@ class Preset(Frozen):
     @field_validator("datasets")
     @classmethod
     def _known_datasets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return _check_names("data set", value, datasets())
+        return _check_names(DATASETS, value)
 
     @field_validator("methods")
     @classmethod
     def _known_methods(cls, value: Any) -> Any:
-        return value if value == "all" else _check_names("method", value, methods())
+        return value if value == "all" else _check_names(METHODS, value)
 
     @field_validator("per_dataset", "per_method")
     @classmethod
     def _known_overrides(cls, value: dict[str, Override], info: Any) -> dict[str, Override]:
-        kind, known = ("data set", datasets()) if info.field_name == "per_dataset" else ("method", methods())
-        _check_names(kind, tuple(value), known)
+        _check_names(DATASETS if info.field_name == "per_dataset" else METHODS, tuple(value))
         return value
 
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) != len(value) or min(value) < 0:
-            raise ValueError(f"seeds {list(value)} must be distinct and not negative")
+        if len(set(value)) != len(value):
+            raise ValueError(f"seeds {list(value)} must be distinct")
         return value
 
 
@@ -183,15 +197,7 @@ class Params(Frozen):
 
 def load(path: Path) -> Params:
     """Read and check a parameter file, every preset of it. Raises ``UserError`` with one line on what is wrong."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}: name a parameter file with --config") from error
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
-    return parse(raw, str(path))
+    return parse(read_yaml(path), str(path))
 
 
 def parse(raw: Any, origin: str) -> Params:
@@ -208,7 +214,8 @@ def parse(raw: Any, origin: str) -> Params:
 
 def resolve(params: Params, name: str, origin: str = "params.yaml") -> Preset:
     """The preset called ``name`` with everything it extends filled in."""
-    chain, merged = [name], {}
+    chain = [name]
+    merged: dict[str, Any] = {}
     while True:
         if chain[-1] not in params.presets:
             raise UserError(f"{origin}: {unknown('preset', chain[-1], params.presets)}")
@@ -236,10 +243,18 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def build(model: type[Model], raw: dict[str, Any], origin: str) -> Model:
-    """``model`` from ``raw``, or a ``UserError`` of one line: where, what, and the nearest known key."""
+def build(model: type[Model], raw: Mapping[str, Any], origin: str) -> Model:
+    """``model`` from ``raw``, or a ``UserError`` of one line: where, what, and the nearest known key.
+
+    The one judge of what is written: as JSON, in which a list may be a tuple, and strictly, so that a word is never taken
+    for a number, nor a number for a word.
+    """
     try:
-        return model.model_validate(raw)
+        text = json.dumps(raw, default=str)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{origin}: a part holds itself, or nests too deep ({error})") from error
+    try:
+        return model.model_validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if not _is_type_tag(part))
@@ -249,7 +264,13 @@ def build(model: type[Model], raw: dict[str, Any], origin: str) -> Model:
             hint = f"did you mean {close[0]!r}? " if close else ""
             message = f"unknown key {where!r}: {hint}known keys: {', '.join(known)}"
         else:
-            message = f"{where or 'value'}: {first['msg'].removeprefix('Value error, ')}"
+            said = (
+                first["msg"]
+                .removeprefix("Value error, ")
+                .replace("an object", "a mapping")
+                .replace("an array", "a list")
+            )
+            message = f"{where or 'value'}: {said.replace('valid array', 'list')}"
             if first["type"] not in ("value_error", "missing"):
                 message += f" (got {first['input']!r})"
         raise UserError(f"{origin}: {message}") from error
@@ -273,27 +294,30 @@ def _is_type_tag(part: Any) -> bool:
     return isinstance(part, str) and ("[" in part or part in ("str", "int"))
 
 
-def _check_names(kind: str, names: tuple[str, ...], known: dict[str, Any]) -> tuple[str, ...]:
+def _check_names(known: Registry, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Broken members may be named: what needs one of them says why it is broken."""
     if len(set(names)) != len(names):
-        raise ValueError(f"{kind} {next(name for name in names if names.count(name) > 1)!r} is named twice")
-    for name in names:
-        if name not in known:
-            raise ValueError(str(unknown(kind, name, known)))
+        raise ValueError(f"{known.kind} {next(name for name in names if names.count(name) > 1)!r} is named twice")
+    try:
+        for name in names:
+            known.check(name)
+    except UserError as error:
+        raise ValueError(str(error)) from error
     return names
 
 
 def method_config(name: str, settings: dict[str, Any], origin: str) -> Frozen:
     """A method's typed settings from a dictionary."""
-    return build(methods()[name].Config, settings, origin)
+    return build(method(name).Config, settings, origin)
 
 
-def training(written: dict[str, Any], n_images: int) -> Train:
-    """The training of one cell; ``epochs`` become steps (a last incomplete batch is dropped)."""
+def training(written: dict[str, Any], n_images: Callable[[], int]) -> Train:
+    """The training of one cell; ``epochs`` become steps (a last incomplete batch is dropped), by the number of images."""
     given = dict(written)
     epochs = given.pop("epochs", None)
     if epochs is not None:
         batch_size = given.get("batch_size", Train.model_fields["batch_size"].default)
-        given["steps"] = epochs * max(1, n_images // batch_size)
+        given["steps"] = epochs * max(1, n_images() // batch_size)
     return Train(**given)
 
 

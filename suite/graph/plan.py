@@ -89,13 +89,13 @@ class Plan:
         import yaml
 
         from suite.graph.config import load, merge, parse, resolve
+        from suite.graph.written import read_yaml, reread
 
         written = Path(overlay.get("params", "params.yaml"))
         params = load(written)
         extra = {key: value for key, value in overlay.items() if key not in ("preset", "params", "plan")}
         if extra:
-            raw = yaml.safe_load(written.read_text())
-            params = parse(merge(raw, extra), f"{written} with --configfile")
+            params = parse(merge(read_yaml(written), reread(extra)), f"{written} with --config or --configfile")
         if extra or for_jobs:
             # YAML, not JSON: its readers take JSON's 1e-05 for a word. Unsorted: tables keep the order of variants.
             text = yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False)

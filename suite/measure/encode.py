@@ -1,5 +1,6 @@
 """Everything that needs a trained model, once: codes, reconstructions, generated images, losses, as plain arrays."""
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,13 @@ from torch import Tensor
 
 from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, Split, dataset
+from paramrel.devices import choose_device, described, make_cuda_deterministic
 from paramrel.errors import Unsupported, UserError
 from paramrel.files import read_record, write_atomically, write_record
 from paramrel.latent_usage import derangement, swapped_losses
-from paramrel.method import Method
+from paramrel.method import Codes, Method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime
-from paramrel.training import choose_device, make_cuda_deterministic
 from paramrel.uses import images_per_batch
 from suite.graph.cells import Cell
 from suite.graph.chain import check, made_of, packed
@@ -40,7 +41,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     Arrays: z, z_std, z_sampled (N, d), y (N,) or (N, k) with y_names (k,), attributes (N, A) with attribute_names (A,)
     (not for classes) of the images that probes see; z_other_type (N, d) of the same images as another type of data;
     x_test, y_test (M, ...) and, where the method can: progressive_z (S, N, d) at flow times progressive_s (S,);
-    decoded, reconstructed, reconstructed_permuted, generated, generated_permuted (M, C, H, W), loss_<kind> (P, M) at
+    decoded, reconstructed, reconstructed_permuted, generated, generated_permuted, sampled (M, C, H, W), loss_<kind> (P, M) at
     loss_points, nll_data and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous
     columns; probe_x, probe_y for class agreement; the arrays of ``suite.measure.showcase`` on the first 64 of x_test. Where the
     method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. Apart
@@ -88,6 +89,7 @@ def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.devi
     device = choose_device(runtime)
     if device.type == "cuda":
         make_cuda_deterministic()
+    print(described(device, "fp32", runtime.threads), file=sys.stderr, flush=True)
     model = cell.build()
     load_weights(run / "model.safetensors", model)
     return model.to(device).eval(), device
@@ -102,7 +104,7 @@ def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> dict[s
         for rows in np.array_split(chosen, -(-len(chosen) // LOADED)):
             images, part = data.evaluation_images(split, rows)
             for x in batches(model, images, rng.device):
-                codes.append(model.encode(x))
+                codes.append(_encoded(model, x))
                 progressive.add(x)
             labels.append(part)
             seen.append((split, rows))
@@ -114,11 +116,19 @@ def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> dict[s
         arrays |= _skipped("attributes", "attribute_names", reason="the data set has classes, no attributes")
     else:
         arrays |= {"attributes": attributes[0], "attribute_names": np.array(attributes[1])}
+    if model.no_code is not None:
+        del arrays["z"]
+        return arrays | _skipped("z", "z_std", "z_sampled", reason=model.no_code)
     if codes[0].std is None:
         return arrays | _skipped("z_std", "z_sampled", reason="the code is deterministic")
     std = torch.cat([c.std for c in codes])
     sampled = z + std * rng.normal("z sampled", tuple(z.shape))
     return arrays | {"z_std": std.cpu().numpy(), "z_sampled": sampled.cpu().numpy()}
+
+
+def _encoded(model: Method, x: Tensor) -> Codes:
+    """Codes of images; of no numbers, (N, 0), where the method has none: what asks it for images at codes says why not."""
+    return model.encode(x) if model.no_code is None else Codes(torch.zeros(len(x), 0, device=x.device))
 
 
 class _Progressive:
@@ -159,9 +169,12 @@ def _uses(
     model: Method, data: DataSet, codes: dict[str, np.ndarray], evaluate: Evaluate, rng: Rng
 ) -> dict[str, np.ndarray]:
     """What ``suite.measure.showcase`` shows on the first images of x_test."""
-    z = torch.from_numpy(codes["z"]).to(rng.device)
     x = torch.from_numpy(codes["x_test"][:N_SHOWN]).float().to(rng.device)
-    context = Context(model, x, z.mean(0), z.std(0), rng.at("uses"), evaluate.sampling_steps)
+    mean = std = torch.zeros(0, device=rng.device)
+    if "z" in codes:
+        z = torch.from_numpy(codes["z"]).to(rng.device)
+        mean, std = z.mean(0), z.std(0)
+    context = Context(model, x, mean, std, rng.at("uses"), evaluate.sampling_steps)
     arrays, reasons = showcase(context)
     missing = {f"skipped/{name}": np.array(reason) for name, reason in reasons.items()}
     return {name: _small(array, data) for name, array in arrays.items()} | missing
@@ -177,15 +190,16 @@ def _attention(model: Method, arrays: dict[str, np.ndarray], rng: Rng) -> dict[s
 
 
 def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> tuple[dict[str, np.ndarray], float | None]:
-    """What the decoder makes of held-out images, and the seconds per generated one."""
+    """What the decoder makes of held-out images, as many samples, and the seconds per generated image."""
     x, labels = data.evaluation_images("test", drawn(data, "test", evaluate.n_images))
     probe_x, probe_y = data.evaluation_images("train", drawn(data, "train", evaluate.n_probe_images))
     arrays = {"x_test": x, "y_test": labels, "probe_x": probe_x, "probe_y": probe_y}
     arrays |= {"binary": np.array(True)} if data.binary else _skipped("binary", reason="the images are not binary")
-    z = torch.cat([model.encode(batch).mean for batch in batches(model, x, rng.device)])
+    z = torch.cat([_encoded(model, batch).mean for batch in batches(model, x, rng.device)])
     moved = z[derangement(len(z), rng.at("permuted codes"))]
     steps = evaluate.sampling_steps
     generate = _batched(model, lambda x, z, at: model.generate(z, at, steps))
+    sample = _batched(model, lambda x, z, at: model.sample(len(x), at, steps))
     reconstruct = _batched(model, lambda x, z, at: model.reconstruct(x, z))
     makers: dict[str, Callable[[], Tensor]] = {
         "decoded": lambda: _batched(model, lambda x, z, at: model.decode(z))(x, z, rng),
@@ -193,6 +207,7 @@ def _images(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> tuple
         "reconstructed_permuted": lambda: reconstruct(x, moved, rng),
         "generated": lambda: generate(x, z, rng.at("generate")),
         "generated_permuted": lambda: generate(x, moved, rng.at("generate")),
+        "sampled": lambda: sample(x, z, rng.at("sampled")),
     }
     seconds: dict[str, float] = {}
     for name, make in makers.items():

@@ -3,81 +3,115 @@
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from joblib import parallel_config
 
-from metrics import Metric, Options, check_options, keep_in, metric, metrics, options_of, shuffle_labels
+from metrics import (
+    METRICS,
+    Metric,
+    Options,
+    Ready,
+    check_options,
+    keep_in,
+    metric,
+    options_of,
+    shuffle_labels,
+)
 from paramrel.errors import Unsupported, UserError
-from paramrel.files import check_replaceable, write_record
+from paramrel.files import check_replaceable, write_record, write_text
 from suite.graph.chain import MADE_OF, check_codes, said_by_npz
 from suite.graph.hashing import file_sha256, short_hash
 from suite.graph.kernels import blas
+from suite.graph.written import parse_yaml
 from suite.measure.commit import code
+from suite.measure.npz import names_in, read_npz
+from suite.measure.shown import Form, shown
 
+NO_ARRAY = "the file has no array"
+"""How the reason begins where a file simply does not have what a metric is about."""
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "joblib")
 
 
-def read_codes(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Arrays of an .npz file, and the reasons why others are not in it.
+def read_codes(path: Path, wanted: Collection[str] | None = None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Arrays of an .npz file, all or the ``wanted`` ones, and the reasons why others are not in it.
 
-    ``z`` (N, d) and ``y`` (N,) or (N, k) are what anybody has; ``y_names`` (k,) is optional. Raises ``UserError``
-    for a file that is missing, damaged, or holds pickled objects.
+    Raises ``UserError`` for a file that is missing or damaged, and for an array that is no plain one.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: name an .npz file with the arrays z (N, d) and y (N,)") from error
-    except Exception as error:  # numpy and zipfile raise many kinds for damaged files
-        raise UserError(
-            f"{path} is no readable .npz file of plain arrays ({error}): write it with numpy.savez"
-        ) from error
-    arrays.pop(MADE_OF, None)
+    arrays, skipped, refused = _read(path, _there(path) if wanted is None else wanted)
+    for reason in refused.values():
+        raise UserError(f"{path}: {reason}")
+    return arrays, skipped
+
+
+def _there(path: Path) -> list[str]:
+    """Names of the arrays of a file, but for what it says of its origin."""
+    return [name for name in names_in(path) if name != MADE_OF]
+
+
+def _read(path: Path, wanted: Collection[str]) -> tuple[dict[str, np.ndarray], dict[str, str], dict[str, str]]:
+    """Wanted arrays; reasons why the method could not make others; reasons why some could not be read."""
+    arrays, refused = read_npz(path, {*wanted, *(f"skipped/{name}" for name in wanted)})
     reasons = [name for name in arrays if name.startswith("skipped/")]
-    return arrays, {name.removeprefix("skipped/"): str(arrays.pop(name)) for name in reasons}
+    return arrays, {name.removeprefix("skipped/"): str(arrays.pop(name)) for name in reasons}, refused
+
+
+@dataclass
+class Outcome:
+    """What became of a metric: what it is ready to measure, a value, or the reason why there is none."""
+
+    metric: Metric
+    ready: Ready | None = None
+    reason: str = ""
+    at_fault: bool = False
+    """True if the reason is a fault of the input, and not that the metric is not defined on it."""
 
 
 def evaluate(
     path: Path, names: tuple[str, ...], seed: int, given: Options | None = None, jobs: int = 1, shuffled: bool = False,
-    kept: Path | None = None,
+    kept: Path | None = None, missing_label: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Rows of the named metrics (all by default), with the file's hash, library versions, kernels of BLAS and commit.
 
     ``given`` holds options by family of metrics, ``jobs`` is the number of processes, which no number depends on, and
-    ``kept`` the folder where evaluations of other codes find what depends on the data set alone.
-    With ``shuffled``, metrics that read labels are measured on shuffled ones (the control), others not at all.
-    A metric that is not defined on the file, or whose arrays it does not have, gets a row without value and with the
-    reason. Raises ``UserError`` where the file has the arrays of no metric at all.
+    ``kept`` the folder where evaluations of other codes find what depends on the data set alone. With ``shuffled``,
+    metrics that read labels are measured on shuffled ones (the control), others not at all. Items whose label is
+    ``missing_label`` take no part in metrics that read it.
+
+    All arrays are checked before the work. A metric whose arrays are not there or not right, or that is not defined on
+    them, gets a row without value and with the reason; the rest is measured. Raises ``UserError`` where nothing can be
+    measured because of the input.
     """
     made_by = code()  # before the work, in which the checkout may change
     check_codes(path)
-    arrays, skipped = read_codes(path)
+    chosen = _chosen(names, given or {}, shuffled)
+    there = _there(path)
+    arrays, skipped, refused = _read(path, _wanted(chosen))
     input_sha256 = file_sha256(path)
     y_names = _names(arrays, "y", "y_names", path)
     _names(arrays, "attributes", "attribute_names", path)
-    chosen = _chosen(names, given or {}, shuffled)
     if shuffled:
         arrays = shuffle_labels(arrays, seed)
-    if chosen and all(metric.missing(arrays) and not _reason(metric, skipped) for metric in chosen):
-        if names:
-            chosen[0](arrays, seed)  # says what is missing
-        raise UserError(f"{path} has the arrays {', '.join(arrays) or 'none'}: no metric applies; give z and y")
+    outcomes = [_checked(metric, arrays, skipped, refused, missing_label) for metric in chosen]
+    _raise_if_nothing(outcomes, path, there, named=bool(names))
     libraries = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
     folder = kept / short_hash([libraries, blas()]) if kept else None
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1), keep_in(folder):
-        rows = [_measure(metric, arrays, skipped, seed) for metric in chosen]
+        rows = [_measured(outcome, seed) for outcome in outcomes]
+    if all(row["value"] is None for row in rows):
+        _raise_if_nothing(outcomes, path, there, named=bool(names))
     return {
         "input": path.name,
         "input_sha256": input_sha256,
         "y_names": y_names,
         "seed": seed,
         "labels": "shuffled" if shuffled else "given",
+        **({} if missing_label is None else {"missing_label": missing_label}),
         "libraries": libraries,
         "blas": blas(),
         "code": made_by,
@@ -95,22 +129,65 @@ def parse_options(written: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise UserError(f"option {text!r} must look like dci.n_trees=40: METRIC.OPTION=VALUE")
         family, key, value = match.groups()
         try:
-            given.setdefault(family, {})[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            given.setdefault(family, {})[key] = parse_yaml(value, text)
+        except UserError:
             raise UserError(f"option {text!r}: {value!r} is no number, word or list") from None
     return given
 
 
 def _chosen(names: tuple[str, ...], given: Options, shuffled: bool) -> list[Metric]:
     """Metrics with their options. Raises ``UserError`` for unknown names and options."""
-    named = dict.fromkeys(names) or tuple(name for name, cls in metrics().items() if cls.by_default)
+    named = dict.fromkeys(names) or tuple(name for name, cls in METRICS.every().items() if cls.by_default)
     check_options(given)
     chosen = [metric(name, options_of(name, given)) for name in named]
     return [metric for metric in chosen if metric.labels] if shuffled else chosen
 
 
-def _measure(metric: Metric, arrays: dict[str, np.ndarray], skipped: dict[str, str], seed: int) -> dict[str, Any]:
-    """One row: the value, or the reason why there is none."""
+def _wanted(chosen: Sequence[Metric]) -> set[str]:
+    """Names of the arrays that the metrics may read."""
+    named = {name for metric in chosen for name in (*metric.needs, *metric.labels, *metric.optional)}
+    return named | ({"y_names"} if "y" in named else set())
+
+
+def _checked(
+    metric: Metric, arrays: dict[str, np.ndarray], skipped: dict[str, str], refused: dict[str, str],
+    missing_label: str | None,
+) -> Outcome:  # fmt: skip
+    """The metric with its arrays checked, or the reason why it cannot be measured."""
+    missing = metric.missing(arrays)
+    if missing:
+        mine = (*metric.needs, *metric.labels)
+        fault = next((refused[name] for name in mine if name in refused), "")
+        reason = fault or next((skipped[name] for name in mine if name in skipped), "")
+        return Outcome(metric, None, reason or f"{NO_ARRAY} {', '.join(missing)}", bool(fault))
+    try:
+        return Outcome(metric, metric.ready(arrays, missing_label))
+    except Unsupported as reason:
+        return Outcome(metric, None, str(reason))
+    except UserError as error:
+        return Outcome(metric, None, str(error), at_fault=True)
+
+
+def _raise_if_nothing(outcomes: Sequence[Outcome], path: Path, there: Sequence[str], named: bool) -> None:
+    """Raises ``UserError`` where no metric is left to measure, and it is the input's fault."""
+    if not outcomes or any(outcome.ready for outcome in outcomes):
+        return
+    at_fault = next((outcome for outcome in outcomes if outcome.at_fault), None)
+    if at_fault:
+        raise UserError(f"metric {at_fault.metric.name}: {at_fault.reason}")
+    if not all(outcome.reason.startswith(NO_ARRAY) for outcome in outcomes):
+        return
+    first = outcomes[0].metric
+    shown = ", ".join(name for name in there if not name.startswith("skipped/")) or "none"
+    if named:
+        needed = outcomes[0].reason.removeprefix(f"{NO_ARRAY} ")
+        raise UserError(f"metric {first.name} needs the array(s) {needed}; the file has {shown}")
+    raise UserError(f"{path} has the arrays {shown}: no metric applies; give z and y")
+
+
+def _measured(outcome: Outcome, seed: int) -> dict[str, Any]:
+    """One row: the value, or the reason why there is none, which ``outcome`` then also has."""
+    metric, ready = outcome.metric, outcome.ready
     row = {
         "metric": metric.name,
         "metric_version": metric.version,
@@ -119,14 +196,14 @@ def _measure(metric: Metric, arrays: dict[str, np.ndarray], skipped: dict[str, s
         "unit": metric.unit,
     }
     nothing = {"value": None, "n": 0, "folds": [], "chance": None, "extra": {}}
-    missing = metric.missing(arrays)
-    if missing:
-        return row | nothing | {"note": _reason(metric, skipped) or f"the file has no array {', '.join(missing)}"}
+    if ready is None:
+        return row | nothing | {"note": outcome.reason}
     try:
-        value = metric(arrays, seed)
-        chance = metric.chance(arrays)
-    except Unsupported as reason:
-        return row | nothing | {"note": str(reason)}
+        value = metric.measure(ready, seed)
+        chance = metric.chance(ready.arrays)
+    except (Unsupported, UserError) as reason:
+        outcome.ready, outcome.reason, outcome.at_fault = None, str(reason), isinstance(reason, UserError)
+        return row | nothing | {"note": outcome.reason}
     changed = metric.config.model_dump(exclude_defaults=True)
     note = "; ".join([value.note] * bool(value.note) + [f"{key} = {setting}" for key, setting in changed.items()])
     return row | {
@@ -137,11 +214,6 @@ def _measure(metric: Metric, arrays: dict[str, np.ndarray], skipped: dict[str, s
         "note": note,
         "extra": value.extra,
     }
-
-
-def _reason(metric: Metric, skipped: dict[str, str]) -> str | None:
-    """Why the method could not make what the metric needs."""
-    return next((skipped[name] for name in (*metric.needs, *metric.labels) if name in skipped), None)
 
 
 def _names(arrays: dict[str, np.ndarray], labels: str, key: str, path: Path) -> list[str] | None:
@@ -158,8 +230,10 @@ def _names(arrays: dict[str, np.ndarray], labels: str, key: str, path: Path) -> 
     return [str(name) for name in names.ravel()]
 
 
-def evaluate_to(path: Path, names: tuple[str, ...], seed: int, out: Path, **more: Any) -> dict[str, Any]:
-    """``evaluate`` and write the result as JSON. Raises ``UserError`` before anything is computed if it cannot be."""
+def evaluate_to(
+    path: Path, names: tuple[str, ...], seed: int, out: Path, form: Form = "json", **more: Any
+) -> dict[str, Any]:
+    """``evaluate`` and write the result. Raises ``UserError`` before anything is computed if it cannot be written."""
     nearest = next(folder for folder in out.absolute().parents if folder.exists())
     if out.is_dir() or not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise UserError(f"cannot write {out}: name a file in a writable folder")
@@ -167,5 +241,8 @@ def evaluate_to(path: Path, names: tuple[str, ...], seed: int, out: Path, **more
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"{out} is the file of codes: name another for the results")
     result = evaluate(path, names, seed, **more)
-    write_record(out, result)
+    if form == "json":
+        write_record(out, result)
+    else:
+        write_text(out, shown(result, form))
     return result

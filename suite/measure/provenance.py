@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from paramrel.devices import choose_device
 from paramrel.files import read_record, write_record
 from paramrel.networks import n_parameters
 from paramrel.settings import Runtime
-from paramrel.training import choose_device
 from suite.graph.cells import Cell
 from suite.graph.hashing import file_sha256
 from suite.graph.kernels import blas, first_core

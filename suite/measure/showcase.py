@@ -1,6 +1,6 @@
 """Uses of codes on a few held-out images: arrays for ``encode``, rows of pictures for figures and commands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,7 @@ class Use:
     """One use: the arrays it makes (the main ones by name) and how they are shown."""
 
     arrays: tuple[str, ...]
-    make: Callable[[Context], dict[str, Tensor | str]]
+    make: Callable[[Context], Mapping[str, Tensor | str]]
     """Arrays, or why a part of them is missing."""
     strips: Callable[[Arrays], Strips]
 
@@ -163,7 +163,9 @@ USES: dict[str, Use] = {
 
 def showcase(context: Context, names: tuple[str, ...] = tuple(USES)) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays of the uses that the method offers, and the reasons why others are missing (by name of the array)."""
-    arrays, reasons = {}, {}
+    arrays: dict[str, np.ndarray] = {}
+    reasons: dict[str, str] = {}
+    made: Mapping[str, Tensor | str]
     for name in names:
         try:
             made = USES[name].make(context)

@@ -37,11 +37,9 @@ def save_sheet(data: DataSet, out: Path, rows: int, columns: int, factor: str | 
 
 
 def tile(images: np.ndarray, columns: int) -> Image.Image:
-    """uint8 (N, C, H, W) as one picture; N is a multiple of ``columns``."""
-    n, c, h, w = images.shape
-    grid = (
-        images.reshape(n // columns, columns, c, h, w)
-        .transpose(0, 3, 1, 4, 2)
-        .reshape(n // columns * h, columns * w, c)
-    )
-    return Image.fromarray(grid if c == 3 else grid[..., 0])
+    """uint8 (N, C, H, W) as one picture, row by row; N is a multiple of ``columns``."""
+    import torch
+    from torchvision.utils import make_grid
+
+    grid = make_grid(torch.tensor(images), nrow=columns, padding=0).permute(1, 2, 0).numpy()
+    return Image.fromarray(grid if images.shape[1] == 3 else grid[..., 0])  # of one channel it makes three

@@ -1,5 +1,6 @@
 """How figures look: one colour and marker per method everywhere, sizes of type, files without time stamps."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,6 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from paramrel.files import write_atomically
-from paramrel.method import methods
 from suite.show.tables import label
 
 SMALL, NORMAL = 6, 7
@@ -26,13 +26,19 @@ LETTER = 0.046
 """Inches: a letter of ``SMALL`` type, about."""
 TALLEST = 12.0
 """Inches: higher figures go on in a further column."""
-PALETTE = (
-    "#56B4E9", "#E69F00", "#009E73", "#00513B", "#CC79A7", "#D55E00", "#0072B2", "#7F3700", "#003F63", "#7B3F60",
-    "#A6A6A6", "#000000", "#808080", "#8A6A1F", "#882255", "#44AA99", "#332288", "#999933",
-)  # fmt: skip
-"""Okabe and Ito's colours without yellow (too light on white), darker shades of them, greys, some of Tol's."""
-MARKERS = ("v", "<", "^", ">", "P", "s", "o", "D", "X")
-"""Nine for eighteen colours: two colours that share a marker are told apart by everybody (a test)."""
+CHOSEN = {
+    "ae": ("#56B4E9", "v"), "beta_vae": ("#E69F00", "<"), "diffae": ("#009E73", "^"), "encdiff": ("#00513B", ">"),
+    "info_diffusion": ("#CC79A7", "P"), "info_vae": ("#D55E00", "s"), "paramrel_c": ("#0072B2", "o"),
+    "paramrel_d": ("#7F3700", "D"), "paramrel_discretised": ("#003F63", "X"), "paramrel_mixed": ("#7B3F60", "v"),
+    "vae": ("#A6A6A6", "<"), "columns": ("#000000", "^"), "ica": ("#808080", ">"), "pca": ("#8A6A1F", "P"),
+    "pixels": ("#882255", "s"), "untrained": ("#44AA99", "o"), "bfn_c": ("#332288", "^"), "bfn_d": ("#999933", "D"),
+    "bfn_discretised": ("#DDCC77", "X"),
+}  # fmt: skip
+"""Colours and markers of methods that are often shown together: Okabe and Ito's colours without yellow (too light on
+white), darker shades of them, greys, some of Tol's. Colours that share a marker are told apart by everybody (a test).
+A method that is not here gets a colour and a marker from its name."""
+FURTHER = ("*", "d", "p", "h")
+"""Markers of methods that are not in ``CHOSEN``."""
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 FILLS = ("full", "open", "left", "right", "top")
 """Variants of a method: its colour and marker with another line and filling; six and five, so that thirty differ."""
@@ -73,17 +79,23 @@ class Look:
 
 
 @cache
-def looks() -> dict[str, Look]:
-    """Every method's look, by name: trained methods first, each by name."""
-    names = sorted(methods(), key=lambda name: (not methods()[name].trained, name))
-    return {
-        name: Look(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)
-    }  # fmt: skip
+def look_of(name: str) -> Look:
+    """A method's look: chosen, or else from a hash of its name, so that a new method changes no other one's."""
+    return Look(*CHOSEN[name]) if name in CHOSEN else derived(name)
+
+
+def derived(name: str) -> Look:
+    """A hue of the HUSL circle (equal saturation and lightness), and one of ``FURTHER``, from a hash of the name."""
+    import seaborn  # slow, and seldom needed
+
+    hashed = hashlib.sha256(name.encode()).digest()
+    (colour,) = seaborn.husl_palette(1, h=hashed[0] / 256, s=0.9, l=0.5)
+    return Look(to_hex(colour), FURTHER[hashed[1] % len(FURTHER)])
 
 
 def look(name: str, order: int = 0) -> Look:
     """The look of a method's variant; ``order`` is its place among the variants."""
-    base, shade = looks()[name], SHADES[order // len(FILLS) % len(SHADES)]
+    base, shade = look_of(name), SHADES[order // len(FILLS) % len(SHADES)]
     return Look(shaded(base.colour, *shade), base.marker, LINES[order % len(LINES)], FILLS[order % len(FILLS)])
 
 

@@ -15,8 +15,9 @@ from suite.graph.names import timing_of
 from suite.measure.commit import in_words
 from suite.measure.rows import read_rows
 from suite.measure.runs import read_runs
-from suite.show.tables import DASH, KEYS, TABLES, Origin, label, make, method_rows, plain
+from suite.show.tables import TABLES, Column, Line, Origin, Table, label, make
 from suite.show.tables.published import PUBLISHED, published
+from suite.show.tables.write import csv_entry, no_formula
 
 RECORDED = {
     "encoded by": "encoded_by", "measured by": "measured_by", "BLAS kernels": "blas", "processor": "processor",
@@ -29,24 +30,23 @@ MISSING = "snakemake makes it, or dvc pull fetches it where a DVC remote has it"
 
 @dataclass(frozen=True)
 class Opened:
-    """A table as its file shows it, and as it is made anew from the rows beside it, where cells know their origin."""
+    """A table as its file shows it, and as it is made anew from the rows beside it, where entries know their origin."""
 
     path: Path
     rows: pd.DataFrame
     runs: pd.DataFrame | None
     shown: pd.DataFrame
-    made: pd.DataFrame
-    notes: list[str]
+    made: Table
 
     @property
-    def keys(self) -> list[str]:
+    def keys(self) -> list[Column]:
         """Columns that name a line."""
-        return [column for column in self.made.columns if column in KEYS]
+        return [column for column in self.made.columns if column.key]
 
     @cached_property
     def names(self) -> list[str]:
         """What ``trace`` calls each line: "DATA SET / METHOD"."""
-        return [" / ".join(line) for line in self.made[self.keys].to_numpy(dtype=object)]
+        return [" / ".join(line[key].text for key in self.keys) for line in self.made.lines]
 
     def name(self, line: int) -> str:
         """What ``trace`` calls a line."""
@@ -61,43 +61,42 @@ def open_table(path: Path) -> Opened:
     rows = read_rows(path.parent / "rows.csv")
     recorded = path.parent / "runs.csv"
     runs = read_runs(recorded) if recorded.exists() else None
-    made, notes = make(path.stem, rows, runs)
-    return Opened(path, rows, runs, pd.read_csv(path, dtype=str, keep_default_na=False), made, notes)
+    shown = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return Opened(path, rows, runs, shown, make(path.stem, rows, runs))
 
 
 def trace(table: Path, row: str, column: str, runs: Path) -> str:
-    """The chain behind one cell of ``table`` (a .csv beside its rows.csv and runs.csv), as text.
+    """The chain behind one entry of ``table`` (a .csv beside its rows.csv and runs.csv), as text.
 
     ``row`` is a line's label, method-variant, or "DATA SET / METHOD" where several lines share it; ``column`` a heading
     or a part of one that no other heading has (published ones are taken only if nothing else fits). Raises
-    ``UserError`` for a cell that is not there, or that no number stands behind.
+    ``UserError`` for an entry that is not there, or that no number stands behind.
     """
     opened = open_table(table)
     return explain(opened, find_line(opened, row), find_column(opened, column), runs)
 
 
-def find_column(opened: Opened, column: str) -> str:
-    """The heading that is meant. Raises ``UserError`` where there is none, or more than one."""
-    headings = [heading for heading in opened.made.columns if heading not in opened.keys]
-    if column in headings:
-        return column
-    found = [heading for heading in headings if column.lower() in heading.lower()]
-    measured = [heading for heading in found if not heading.endswith(", published")]
+def find_column(opened: Opened, column: str) -> Column:
+    """The column that is meant. Raises ``UserError`` where there is none, or more than one."""
+    columns = {one.heading: one for one in opened.made.columns if not one.key}
+    if column in columns:
+        return columns[column]
+    found = [one for heading, one in columns.items() if column.lower() in heading.lower()]
+    measured = [one for one in found if not one.published]
     found = measured if len(measured) == 1 else found
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError(f"column {column!r} could be: {'; '.join(found)}")
-    raise unknown("column", column, headings)
+        raise UserError(f"column {column!r} could be: {'; '.join(one.heading for one in found)}")
+    raise unknown("column", column, columns)
 
 
 def find_line(opened: Opened, row: str) -> int:
     """The line that is meant. Raises ``UserError`` where there is none, or more than one."""
     lines = [i for i, name in enumerate(opened.names) if name == row]
     if not lines:
-        also = {f"{name}-{variant}": label(name, variant) for name, variant in method_rows(opened.rows)}
-        wanted = {also.get(part, part) for part in row.split(" / ")}
-        lines = [i for i, line in enumerate(opened.made[opened.keys].to_numpy(dtype=object)) if wanted <= set(line)]
+        wanted = set(row.split(" / "))
+        lines = [i for i, line in enumerate(opened.made.lines) if all(_called(opened, line, part) for part in wanted)]
     if len(lines) == 1:
         return lines[0]
     if lines:
@@ -105,17 +104,21 @@ def find_line(opened: Opened, row: str) -> int:
     raise unknown("row", row, opened.names)
 
 
-def explain(opened: Opened, line: int, heading: str, runs: Path) -> str:
-    """The chain behind a cell. Raises ``UserError`` where no number stands in it."""
-    cell = opened.made.loc[line, heading]
-    where = f"{opened.name(line)}, {heading}"
-    origin: Origin | None = getattr(cell, "origin", None)
+def _called(opened: Opened, line: Line, part: str) -> bool:
+    """Whether one of a line's keys is called so: in the table's words, or by its registered name."""
+    return any(part in (line[key].text, line[key].name) for key in opened.keys)
+
+
+def explain(opened: Opened, line: int, column: Column, runs: Path) -> str:
+    """The chain behind an entry. Raises ``UserError`` where no number stands in it."""
+    entry = opened.made.lines[line][column]
+    text, where, origin = opened.made.text(entry), f"{opened.name(line)}, {column.heading}", entry.origin
     if origin is None:
-        why = [note for note in opened.notes if cell.startswith(DASH) and note.startswith(f"{cell}:")]
-        raise UserError(f"no number stands in {where}: {' '.join(why) or cell or 'nothing is measured there'}")
-    lines = [f"{opened.path}: {where} = {plain(cell)}"]
-    written = _written(opened, line, heading)
-    if written != plain(cell):
+        why = f"{text}: {entry.reason}." if entry.reason else text or "nothing is measured there"
+        raise UserError(f"no number stands in {where}: {why}")
+    lines = [f"{opened.path}: {where} = {text}"]
+    written = _written(opened, line, column)
+    if written != csv_entry(opened.made, entry):
         lines.append(f"  BUT the file shows {written!r}: it is older than its rows, or edited")
     lines.append(f"  {origin.how}")
     if origin.file == "published.csv":
@@ -129,12 +132,13 @@ def explain(opened: Opened, line: int, heading: str, runs: Path) -> str:
     return "\n".join(lines)
 
 
-def _written(opened: Opened, line: int, heading: str) -> str | None:
-    """The cell as the file has it, or None."""
+def _written(opened: Opened, line: int, column: Column) -> str | None:
+    """The entry as the file has it, or None."""
+    heading = no_formula(column.heading)
     if heading not in opened.shown or line >= len(opened.shown):
         return None
-    keys = [key for key in opened.keys if key in opened.shown]
-    same = all(opened.shown.loc[line, key] == opened.made.loc[line, key] for key in keys)
+    keys = {no_formula(key.heading): csv_entry(opened.made, opened.made.lines[line][key]) for key in opened.keys}
+    same = all(opened.shown.loc[line, key] == text for key, text in keys.items() if key in opened.shown)
     return opened.shown.loc[line, heading] if same else None
 
 

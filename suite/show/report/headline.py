@@ -5,20 +5,19 @@ import pandas as pd
 from paramrel.data import dataset
 from paramrel.method import method
 from suite.show.statistics import Summary
-from suite.show.tables import label, measured, method_rows, show
+from suite.show.tables import Table, label, measured, method_rows, show
 from suite.show.tables.by_data_set import by_data_set
+from suite.show.tables.from_rows import metrics_of
 
-COLUMNS = ("auroc", "accuracy", "agreement", "permuted_ratio", "bits_per_dim", "dci")
-"""Metrics of the headline; those that nothing has are left out."""
 IGNORED = 1.05
 """A decoder whose loss with another image's code is less than this times its loss with the image's own ignores it."""
 
 Key = tuple[str, str]
 
 
-def headline(rows: pd.DataFrame, data: str) -> tuple[pd.DataFrame, list[str]]:
-    """What codes tell and whether decoders use them: one line per method of a data set, chance levels last, and notes."""
-    return by_data_set(rows[rows.dataset == data], COLUMNS)
+def headline(rows: pd.DataFrame, data: str) -> Table:
+    """What codes tell and whether decoders use them: one line per method of a data set, chance levels last."""
+    return by_data_set(rows[rows.dataset == data], metrics_of("headline"))
 
 
 def sentences(rows: pd.DataFrame) -> list[str]:

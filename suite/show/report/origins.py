@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from suite.show.tables import Origin
+from suite.show.tables import Entry, Origin
 from suite.show.tables.published import published
 
 FIRST_LINE = 2
@@ -13,7 +13,7 @@ FIRST_LINE = 2
 
 
 class Origins:
-    """Collects what cells of the page's tables stand for; ``groups`` and ``lines`` are what the page holds of it."""
+    """Collects what entries of the page's tables stand for; ``groups`` and ``lines`` are what the page holds of it."""
 
     def __init__(self, rows: pd.DataFrame, runs: pd.DataFrame | None) -> None:
         self.groups: list[dict[str, Any]] = []
@@ -21,9 +21,9 @@ class Origins:
         self._files = {"rows.csv": rows, "runs.csv": runs, "published.csv": published()}
         self._folds = dict(list(rows[rows.fold.str.isdigit()].groupby(["cell", "metric"])))
 
-    def of(self, text: str) -> int | None:
-        """Number of the group behind one cell of a table; None where it holds no number."""
-        origin = getattr(text, "origin", None)
+    def of(self, entry: Entry) -> int | None:
+        """Number of the group behind one entry of a table; None where it holds no number."""
+        origin = entry.origin
         if origin is None:
             return None
         if origin not in self._numbers:

@@ -1,7 +1,6 @@
 """The page: what it shows is gathered here and laid out by page.html; the same inputs give the same bytes."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from suite.show.report.explorer import explorer
 from suite.show.report.headline import headline, sentences
 from suite.show.report.missing import dashes, missing_cells
 from suite.show.report.origins import Origins
-from suite.show.tables import FLOORS, KEYS, TABLES, make
+from suite.show.tables import TABLES, Note, Table, make
+from suite.show.tables.entries import DATA_SET
 
 HERE = Path(__file__).parent
 MAX_BYTES = 9_500_000
@@ -48,7 +48,7 @@ def write_report(
     context: dict[str, Any] = {
         "preset": name,
         "sentences": sentences(rows),
-        "headlines": [_table("", dataset(data).title, *headline(rows, data), origins) for data in rows.dataset.unique()],
+        "headlines": [_table("", dataset(data).title, headline(rows, data), origins) for data in rows.dataset.unique()],
         "cost": tables.pop("cost", None),
         "tables": list(tables.values()),
         "missing": missing_cells(wanted, rows, config, name, runs, state),
@@ -79,7 +79,7 @@ def _render(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters["marked"] = _marked
+    environment.filters["parts"] = _parts
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False, "separators": (",", ":")}
     return environment.get_template("page.html").render(
         context
@@ -93,36 +93,34 @@ def _own(name: str) -> Markup:
     return Markup((HERE / name).read_text())
 
 
-def _marked(text: str) -> Markup:
-    """**best**, *second best* and `code` of tables and their notes."""
-    escaped = str(Markup.escape(str(text)))
-    for pattern, tag in ((r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"), (r"`(.+?)`", "code")):
-        escaped = re.sub(pattern, rf"<{tag}>\1</{tag}>", escaped)
-    return Markup(escaped)
+def _parts(note: Note) -> list[tuple[str, str]]:
+    """(text, style) of the pieces of a note; the style of most is empty."""
+    return [
+        (part, "") if isinstance(part, str) else (part.text, part.style)
+        for part in ((note,) if isinstance(note, str) else note)
+    ]
 
 
 def _made(name: str, rows: pd.DataFrame, runs: pd.DataFrame | None, origins: Origins) -> dict[str, Any]:
     """One of ``TABLES``."""
-    frame, notes = (pd.DataFrame(), []) if rows.empty else make(name, rows, runs)
-    return _table(name, TABLES[name][0], frame, notes, origins)
+    return _table(name, TABLES[name][0], Table(()) if rows.empty else make(name, rows, runs), origins)
 
 
-def _table(name: str, caption: str, frame: pd.DataFrame, notes: list[str], origins: Origins) -> dict[str, Any]:
-    """A table for the template: headings, and lines of (text, group of lines behind it, whether it heads the line).
+def _table(name: str, caption: str, table: Table, origins: Origins) -> dict[str, Any]:
+    """A table for the template: columns, and lines of (text, mark, group of lines behind it, whether it names the line).
 
     A column that says the same data set in every line goes into the caption.
     """
-    shown = list(frame.columns)
-    if "data set" in shown and frame["data set"].nunique() == 1:
-        shown.remove("data set")
-        caption = f"{caption}: {frame['data set'].iloc[0]}" if name else caption
+    columns, titles = list(table.columns), {line[DATA_SET].text for line in table.lines}
+    if DATA_SET in columns and len(titles) == 1:
+        columns.remove(DATA_SET)
+        caption = f"{caption}: {titles.pop()}" if name else caption
     lines = [
-        {"cells": [(line[heading], origins.of(line[heading]), heading in KEYS) for heading in shown],
-         "floor": line.get("method") in FLOORS}
-        for _, line in frame.iterrows()
+        {"entries": [(table.text(line[column]), line[column].mark, origins.of(line[column]), column.key) for column in columns],
+         "floor": line.floor}
+        for line in table.lines
     ]  # fmt: skip
-    headings = [(heading, heading in KEYS) for heading in shown]
-    return {"name": name, "caption": caption, "headings": headings, "lines": lines, "notes": notes}
+    return {"name": name, "caption": caption, "columns": columns, "lines": lines, "notes": table.notes}
 
 
 def _figure(name: str, drawn: Path, quality: Quality) -> dict[str, Any]:

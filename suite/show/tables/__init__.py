@@ -1,7 +1,7 @@
 """Tables: pure functions of rows.csv (Tables 4, 5, ablations and cost: also of runs.csv).
 
-A maker returns a frame of texts, ``Shown`` where a number is behind them, and the notes that belong below it; best and
-second best are marked ``**so**`` and ``*so*``.
+A maker returns a ``Table``: columns and entries with types, and the notes that belong below it. ``write_table`` writes
+it as csv, Markdown and LaTeX; ``paramrel trace`` and the page read the same entries.
 """
 
 from collections.abc import Callable
@@ -19,29 +19,18 @@ from suite.show.tables.by_data_set import (
     usage_table,
 )
 from suite.show.tables.comparisons import statistics_table
-from suite.show.tables.entries import (
-    DASH,
-    FLOORS,
-    KEYS,
-    Origin,
-    Shown,
-    arrow,
-    label,
-    measured,
-    method_rows,
-    plain,
-    show,
-)
+from suite.show.tables.entries import DASH, Column, Entry, Line, Note, Origin, Styled, Table, arrow, show
+from suite.show.tables.from_rows import FLOORS, label, measured, method_rows
 from suite.show.tables.from_runs import ablations_table, cost_table, table4, table5
 from suite.show.tables.paper import table2, table3
 from suite.show.tables.write import write_table
 
 __all__ = [
-    "DASH", "FLOORS", "KEYS", "TABLES", "Origin", "Shown", "arrow", "label", "make", "measured", "method_rows", "plain",
-    "show", "table2", "usage_table", "write_table", "write_tables",
+    "DASH", "FLOORS", "TABLES", "Column", "Entry", "Line", "Note", "Origin", "Styled", "Table", "arrow", "label", "make",
+    "measured", "method_rows", "show", "table2", "usage_table", "write_table", "write_tables",
 ]  # fmt: skip
 
-TABLES: dict[str, tuple[str, Callable[..., tuple[pd.DataFrame, list[str]]]]] = {
+TABLES: dict[str, tuple[str, Callable[..., Table]]] = {
     "table2": ("Table 2: linear probes of the codes", table2),
     "table3": ("Table 3: disentanglement and linear probes of the codes", table3),
     "table4": ("Table 4: sizes of the networks", table4),
@@ -63,8 +52,8 @@ FROM_RUNS = ("table4", "table5", "ablations", "cost")
 assert tuple(TABLES) == TABLE_NAMES
 
 
-def make(name: str, rows: pd.DataFrame, runs: pd.DataFrame | None) -> tuple[pd.DataFrame, list[str]]:
-    """A table and its notes."""
+def make(name: str, rows: pd.DataFrame, runs: pd.DataFrame | None) -> Table:
+    """One of ``TABLES``."""
     maker = TABLES[name][1]
     more: dict[str, Any] = {"runs": runs} if name in FROM_RUNS else {}
     return maker(rows, **more)
@@ -73,4 +62,4 @@ def make(name: str, rows: pd.DataFrame, runs: pd.DataFrame | None) -> tuple[pd.D
 def write_tables(rows: pd.DataFrame, runs: pd.DataFrame | None, preset: str, folder: Path) -> None:
     """Every table into ``folder``, from what ``read_rows`` and ``read_runs`` give."""
     for name, (caption, _) in TABLES.items():
-        write_table(*make(name, rows, runs), f"{caption} (preset {preset})", folder / name)
+        write_table(make(name, rows, runs), f"{caption} (preset {preset})", folder / name)

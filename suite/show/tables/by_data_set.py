@@ -1,4 +1,7 @@
-"""Tables with a line per data set and method: usage of the latent, likelihood, disentanglement, images, the flow."""
+"""Tables with a line per data set and method: usage of the latent, likelihood, disentanglement, images, the flow.
+
+Which metrics stand in which table, and in which order, is declared by the metrics (``Metric.places``).
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,52 +11,30 @@ import pandas as pd
 from metrics import metric
 from paramrel.data import dataset
 from paramrel.method import method
-from suite.show.tables.entries import (
-    DASH,
-    Reasons,
+from suite.show.tables.entries import DASH, DATA_SET, METHOD, Line, Styled, Table, mark_best
+from suite.show.tables.from_rows import (
+    data_entry,
     floor_lines,
-    frame_of,
     label,
     last_notes,
-    mark_best,
     measured,
+    method_entry,
     method_rows,
-    title_of,
-    value_cell,
+    metric_column,
+    metrics_of,
+    value_entry,
 )
-
-USAGE = (
-    "loss_own", "loss_permuted", "loss_mean", "loss_prior", "permuted_ratio", "agreement", "auroc_sampled", "active_units",
-    "kl", "mse_from_code", "bit_accuracy_from_code",
-)  # fmt: skip
-LIKELIHOOD = ("bits_per_dim", "distortion", "rate", "nats_continuous", "bits_categorical")
-DISENTANGLEMENT = (
-    "dci", "dci_completeness", "dci_informativeness", "factor_vae", "tad", "attrs", "mig", "modularity", "dci_progressive",
-    "tad_progressive",
-)  # fmt: skip
-IMAGES = (
-    "mse", "mse_permuted", "psnr", "ssim", "bit_error", "notblur", "notblur_from_code", "round_trip", "round_trip_permuted",
-    "subcode_std", "smoothness", "smoothness_max",
-)  # fmt: skip
-PROGRESSIVE = ("auroc", "auroc_progressive", "accuracy", "accuracy_progressive")
 
 LINE = ["dataset", "method", "variant"]
 """What a line of a table is of."""
-UNRANKED = {
-    "loss_own": "losses of different kinds of decoders are compared within a line",
-    "permuted_ratio": "losses of different kinds of decoders are compared within a line",
-    "distortion": "who pays more in rate has less of it: their sum is the bound",
-    "psnr": "infinite, which is the best and in no mean, where every image is met exactly; MSE has the same order",
-}
-"""Metrics in which no line is marked as the best, and why."""
 COLLAPSED = 5
 """Active units below which a table says that a method collapsed."""
 
 
-def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Is the latent used? Returns the table and its notes."""
-    frame, notes = by_data_set(rows, USAGE)
-    notes.append(
+def usage_table(rows: pd.DataFrame) -> Table:
+    """Is the latent used?"""
+    table = by_data_set(rows, metrics_of("latent_usage"))
+    note = (
         "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 − t/T) and of the whole image for "
         "autoencoders. At the same u a flow and a diffusion see an image through different noise, so their losses may be "
         "far apart. permuted/own = 1 and agreement at chance mean that the decoder ignores z. Chance is the share of the "
@@ -62,53 +43,52 @@ def usage_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         "z = 0 and prior z: mean and draws of the method's prior, N(0, I) but for points: of DiffAE, EncDiff and InfoDiffusion "
         "their latent diffusion, of ParamReL the Gaussian that they are scattered like. AE has none: N(0, I)."
     )
-    return frame, [*notes, *_warnings(rows), *last_notes(frame, rows)]
+    return table.with_remarks(note, *_warnings(rows), *last_notes(table.lines, rows))
 
 
-def likelihood_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Bounds on the likelihood, and their parts. Returns the table and its notes."""
-    frame, notes = by_data_set(rows, LIKELIHOOD)
-    notes.append(
+def likelihood_table(rows: pd.DataFrame) -> Table:
+    """Bounds on the likelihood, and their parts."""
+    table = by_data_set(rows, metrics_of("likelihood"))
+    note = (
         "Of held-out images. Distortion: the data term of the bound; rate: the KL of z that is part of it; both in nats "
         "per image. bits/dim = (distortion + rate) / (D ln 2), an upper bound on −log2 p(x) per dimension. The rate of "
-        "ParamReL (self) is 0 because z is the receiver's own noise there; its KL to the prior is in `latent_usage`. An "
-        "MMD alone does not keep the rate small. A code that is a point is given a tenth of the codes' standard deviation as "
-        "width: some 2.3 nats per latent, in return for a bound."
+        "ParamReL (self) is 0 because z is the receiver's own noise there; its KL to the prior is in ",
+        Styled("latent_usage", "code"),
+        ". An MMD alone does not keep the rate small. A code that is a point is given a tenth of the codes' standard "
+        "deviation as width: some 2.3 nats per latent, in return for a bound.",
     )
-    return frame, [*notes, *last_notes(frame, rows)]
+    return table.with_remarks(note, *last_notes(table.lines, rows))
 
 
-def disentanglement_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """What single latents tell of factors and attributes, where a data set has them. Returns the table and its notes."""
+def disentanglement_table(rows: pd.DataFrame) -> Table:
+    """What single latents tell of factors and attributes, where a data set has them."""
     has = set(rows[rows.metric.isin(("dci", "tad")) & rows.value.notna()].dataset) | unmeasured(rows, "dataset")
     mine = rows[rows.dataset.isin(has)]
-    frame, notes = by_data_set(mine, DISENTANGLEMENT)
-    if mine.empty:
-        notes.append("No data set of this preset has factors or attributes.")
-    return frame, [*notes, *last_notes(frame, rows)]
+    none = ["No data set of this preset has factors or attributes."] if mine.empty else []
+    table = by_data_set(mine, metrics_of("disentanglement"))
+    return table.with_remarks(*none, *last_notes(table.lines, rows))
 
 
-def images_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """How near and how sharp images come back. Returns the table and its notes."""
-    frame, notes = by_data_set(rows, IMAGES)
-    notes.append(
+def images_table(rows: pd.DataFrame) -> Table:
+    """How near and how sharp images come back."""
+    table = by_data_set(rows, metrics_of("images"))
+    note = (
         "MSE to sharpness ratio: from all that the method keeps of an image, which for ParamReL is theta_1 and says "
         "nothing of z (latent_usage does). Round trip: image to (z, subcode) by the deterministic sampler backwards, "
         "and forwards again; for diffusion models both are the same. Interpolation: 8 pairs, 9 images each."
     )
-    return frame, [*notes, *last_notes(frame, rows)]
+    return table.with_remarks(note, *last_notes(table.lines, rows))
 
 
-def progressive_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """What probes read from codes along the flow. Returns the table and its notes."""
+def progressive_table(rows: pd.DataFrame) -> Table:
+    """What probes read from codes along the flow."""
     flows = rows[rows.metric.eq("auroc_progressive") & rows.value.notna()]
     keys = set(flows[LINE].itertuples(index=False, name=None)) | unmeasured(rows, LINE)
     has = [key in keys for key in rows[LINE].itertuples(index=False, name=None)]
     mine = rows[pd.Series(has, index=rows.index, dtype=bool)]
-    frame, notes = by_data_set(mine, PROGRESSIVE)
-    if mine.empty:
-        notes.append("No method of this preset has codes along a flow.")
-    return frame, [*notes, *last_notes(frame, rows)]
+    none = ["No method of this preset has codes along a flow."] if mine.empty else []
+    table = by_data_set(mine, metrics_of("progressive"))
+    return table.with_remarks(*none, *last_notes(table.lines, rows))
 
 
 def unmeasured(rows: pd.DataFrame, by: str | list[str]) -> set[Any]:
@@ -118,41 +98,52 @@ def unmeasured(rows: pd.DataFrame, by: str | list[str]) -> set[Any]:
     return {key for key, values in planned.groupby(by).value if values.isna().all()}
 
 
-def by_data_set(rows: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """One line per data set and method that has any of the metrics, floors, and notes: the reasons of dashes, and
-    which methods have no line. Metrics that nothing of the preset has are left out."""
-    asked, names = names, [name for name in names if rows[rows.metric == name].value.notna().any()]
-    reasons, lines, absent, lost = Reasons(), [], {}, unmeasured(rows, LINE)
+def by_data_set(rows: pd.DataFrame, names: Sequence[str]) -> Table:
+    """One line per data set and method that has any of the metrics, then floors; the remarks say which methods have no
+    line. Metrics that nothing of the preset has are left out."""
+    kept = [name for name in names if rows[rows.metric == name].value.notna().any()]
+    columns = [metric_column(name) for name in kept]
+    lines: list[Line] = []
+    absent: dict[tuple[str, str], list[str]] = {}
     for data in rows.dataset.unique():
-        first = len(lines)
-        for key in method_rows(rows[rows.dataset == data]):
-            if not names and (data, *key) not in lost:
-                continue
-            cells = {name: measured(rows, data, *key, name) for name in names or asked}
-            if any(cell.summary for cell in cells.values()):
-                line = {"data set": dataset(data).title, "method": label(*key)}
-                lines.append(line | {title_of(name): value_cell(cells[name], name, reasons) for name in names})
-            else:
-                why = "; ".join(dict.fromkeys(cell.note for cell in cells.values()))
-                absent.setdefault((data, why), []).append(label(*key))
-        if len(lines) > first:
-            floors = floor_lines(rows, data, names, title_of)
-            lines += [{"data set": dataset(data).title, "method": line} | cells for line, cells in floors.items()]
-    frame = frame_of(lines, ["data set", "method", *map(title_of, names)])
-    for name in names:
-        if name not in UNRANKED:
-            for title in frame["data set"].unique():
-                mark_best(frame, title_of(name), metric(name).direction, frame.index[frame["data set"] == title])
+        mine, without = _lines(rows, data, kept or names, bool(kept))
+        floors = floor_lines(rows, data, columns) if mine else []
+        for column in columns:
+            if not metric(column.metric).unranked:
+                mark_best(mine, column)
+        lines += [Line({DATA_SET: data_entry(data)} | line.entries, line.floor) for line in [*mine, *floors]]
+        for who, why in without:
+            absent.setdefault((data, why), []).append(who)
     notes = [f"{DASH} in all columns, {dataset(data).title}: {', '.join(who)}: {why}." for (data, why), who in absent.items()]  # fmt: skip
-    return frame, [*reasons.notes, *notes, *_unranked(names)]
+    return Table((DATA_SET, METHOD, *columns), tuple(lines), (*notes, *_unranked(kept)))
+
+
+def _lines(
+    rows: pd.DataFrame, data: str, names: Sequence[str], any_kept: bool
+) -> tuple[list[Line], list[tuple[str, str]]]:
+    """The lines of a data set's methods; and the methods that have none of the metrics, with the reasons.
+
+    Where no metric has a value at all (not ``any_kept``) only those that failed on everything are named.
+    """
+    lines, absent, lost = [], [], unmeasured(rows, LINE)
+    for key in method_rows(rows[rows.dataset == data]):
+        if not any_kept and (data, *key) not in lost:
+            continue
+        found = {name: measured(rows, data, *key, name) for name in names}
+        if any(one.summary for one in found.values()):
+            entries = {metric_column(name): value_entry(one, name) for name, one in found.items()}
+            lines.append(Line({METHOD: method_entry(*key)} | entries))
+        else:
+            absent.append((label(*key), "; ".join(dict.fromkeys(one.note for one in found.values()))))
+    return lines, absent
 
 
 def _unranked(names: Sequence[str]) -> list[str]:
     """Which columns have an arrow and no marks."""
     why: dict[str, list[str]] = {}
     for name in names:
-        if name in UNRANKED:
-            why.setdefault(UNRANKED[name], []).append(metric(name).title)
+        if metric(name).unranked:
+            why.setdefault(metric(name).unranked, []).append(metric(name).title)
     return [f"No marks in {' and '.join(map(repr, titles))}: {reason}." for reason, titles in why.items()]
 
 

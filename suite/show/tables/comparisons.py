@@ -5,41 +5,30 @@ from itertools import combinations
 
 import pandas as pd
 
-from paramrel.data import dataset
+from metrics import metric
 from paramrel.method import method
-from suite.show.statistics import Comparison, compare, holm, smallest_p
-from suite.show.tables.entries import (
-    Origin,
-    Reasons,
-    Shown,
-    digits,
-    frame_of,
-    label,
-    lines_of,
-    method_rows,
-    of,
-    show,
-    title_of,
-)
+from suite.show.statistics import compare, holm, smallest_p
+from suite.show.tables.entries import DATA_SET, METHOD, Column, Entry, Line, Origin, Table, of_summary
+from suite.show.tables.from_rows import data_entry, lines_of, method_entry, method_rows, metric_column, metrics_of, of
 
-COMPARED = ("auroc", "accuracy", "agreement", "bits_per_dim", "dci", "tad")
-"""Metrics that the paper's claims are about."""
-DIFFERENCE, P, HOLM = "difference", "p", "p (Holm)"
+METRIC, AGAINST = Column("metric", key=True), Column("against", key=True)
+DIFFERENCE, P, HOLM = Column("difference"), Column("p"), Column("p (Holm)")
 LEVEL = 0.05
+FIRST_MINUS_SECOND = "first lines minus second ones, seed by seed: "
 
 
-def statistics_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def statistics_table(rows: pd.DataFrame) -> Table:
     """Paired differences with intervals, sign-flip permutation test and Holm's correction.
 
     A family of tests is a data set and a metric, and in it every pair with a ParamReL row (all pairs of trained methods
-    where a preset has none). Returns the table and its notes.
+    where a preset has none).
     """
-    lines, reasons, seeds = [], Reasons(), set()
+    lines: list[Line] = []
     for data in rows.dataset.unique():
-        for name in COMPARED:
-            lines += _family(rows, data, name, reasons, seeds)
-    frame = frame_of(lines, ["data set", "metric", "method", "against", DIFFERENCE, P, HOLM])
-    return frame, [*reasons.notes, *_notes(frame, seeds)]
+        for name in metrics_of("statistics"):
+            lines += _family(rows, data, name)
+    seeds = {line[DIFFERENCE].n for line in lines if line[P].value is not None}
+    return Table((DATA_SET, METRIC, METHOD, AGAINST, DIFFERENCE, P, HOLM), tuple(lines), tuple(_notes(lines, seeds)))
 
 
 def pairs(keys: list[tuple[str, str]]) -> list[tuple[tuple[str, str], tuple[str, str]]]:
@@ -50,49 +39,50 @@ def pairs(keys: list[tuple[str, str]]) -> list[tuple[tuple[str, str], tuple[str,
     return [(key, other) for key in ours for other in keys if other not in ours] + list(combinations(ours, 2))
 
 
-def _family(rows: pd.DataFrame, data: str, name: str, reasons: Reasons, seeds: set[int]) -> list[dict[str, str]]:
+def _family(rows: pd.DataFrame, data: str, name: str) -> list[Line]:
     """The lines of one data set and metric; methods without a value have none."""
     values = {key: _by_seed(of(rows, data, *key, name)) for key in method_rows(rows[rows.dataset == data])}
-    lines, tested = [], []
+    keys = {DATA_SET: data_entry(data), METRIC: Entry(text=metric_column(name).heading, name=name)}
+    lines = []
     for first, second in pairs([key for key, found in values.items() if len(found)]):
-        common = values[first].index.intersection(values[second].index)
-        one, two = values[first].loc[common], values[second].loc[common]
-        line = {"data set": dataset(data).title, "metric": title_of(name), "method": label(*first), "against": label(*second)}  # fmt: skip
-        lines.append(line)
-        if common.empty:
-            line |= dict.fromkeys((DIFFERENCE, P, HOLM), reasons.dash("no seed in common"))
-            continue
-        found = compare(one.value.to_numpy(), two.value.to_numpy())
-        how = "first lines minus second ones, seed by seed: "
-        origin = Origin("rows.csv", tuple(one.line), "value", how + "mean ± half width (seeds)", tuple(two.line))
-        line[DIFFERENCE] = Shown(_signed(found, digits(name)), origin)
-        if found.p is None:
-            line |= dict.fromkeys((P, HOLM), reasons.dash("one seed: no test"))
-            continue
-        seeds.add(len(common))
-        line[P] = Shown(f"{found.p:.4f}", replace(origin, how=how + "two-sided sign-flip test"))
-        tested.append((line, found.p, origin))
-    corrected = holm([p for _, p, _ in tested])
-    how = f"p, corrected for the {len(tested)} tests of this data set and metric"
-    for (line, _, origin), p in zip(tested, corrected, strict=True):
-        line[HOLM] = Shown(f"{p:.4f}", replace(origin, how=how))
+        compared = _compared(values[first], values[second], metric(name).digits)
+        lines.append(Line(keys | {METHOD: method_entry(*first), AGAINST: method_entry(*second)} | compared))
+    _correct([line for line in lines if line[P].value is not None])
     return lines
 
 
+def _compared(first: pd.DataFrame, second: pd.DataFrame, digits: int) -> dict[Column, Entry]:
+    """Difference and p of two methods over the seeds that both have; p (Holm) where there is no p to correct."""
+    common = first.index.intersection(second.index)
+    if common.empty:
+        return dict.fromkeys((DIFFERENCE, P, HOLM), Entry(reason="no seed in common"))
+    one, two = first.loc[common], second.loc[common]
+    found = compare(one.value.to_numpy(), two.value.to_numpy())
+    how = FIRST_MINUS_SECOND + "mean ± half width (seeds)"
+    origin = Origin("rows.csv", tuple(one.line), "value", how, tuple(two.line))
+    difference = replace(of_summary(found.difference, digits, origin), signed=True)
+    if found.p is None:
+        return {DIFFERENCE: difference} | dict.fromkeys((P, HOLM), Entry(reason="one seed: no test"))
+    origin = replace(origin, how=FIRST_MINUS_SECOND + "two-sided sign-flip test")
+    return {DIFFERENCE: difference, P: Entry(found.p, digits=4, origin=origin)}
+
+
+def _correct(tested: list[Line]) -> None:
+    """Put p (Holm) into the lines of one family that have a p."""
+    how = f"p, corrected for the {len(tested)} tests of this data set and metric"
+    for line, p in zip(tested, holm([line[P].value for line in tested]), strict=True):
+        line.entries[HOLM] = Entry(p, digits=4, origin=replace(line[P].origin, how=how))
+
+
 def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Value and line in the file of the rows of one cell that have a value, by seed."""
+    """Value and line in the file of the rows of one entry that have a value, by seed."""
     found = rows[rows.value.notna()]
     lines = list(lines_of(found))
     return pd.DataFrame({"value": found.value.to_numpy(float), "line": lines}, index=found.seed).sort_index()
 
 
-def _signed(found: Comparison, places: int) -> str:
-    text = show(found.difference, places, n=True)
-    return text if text.startswith("-") else f"+{text}"
-
-
-def _notes(frame: pd.DataFrame, seeds: set[int]) -> list[str]:
-    if frame.empty:
+def _notes(lines: list[Line], seeds: set[int]) -> list[str]:
+    if not lines:
         return ["No two methods of this preset have a value of one metric on one data set."]
     notes = [
         "difference: method − against, paired by seed; mean ± half width of the 95 % t-interval (number of seeds). The "

@@ -1,6 +1,6 @@
 """Tables 2 and 3 of the paper: what it prints beside what was measured here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -9,33 +9,30 @@ from metrics.notblur import TICK
 from paramrel.data import dataset
 from paramrel.method import method
 from suite.show.tables import published
-from suite.show.tables.entries import (
-    Reasons,
-    Shown,
+from suite.show.tables.entries import METHOD, Column, Entry, Line, Table, mark_best
+from suite.show.tables.from_rows import (
     floor_lines,
-    frame_of,
-    label,
     last_notes,
-    mark_best,
     measured,
+    method_entry,
     method_rows,
-    title_of,
-    value_cell,
+    metric_column,
+    value_entry,
 )
 
 
 @dataclass(frozen=True)
-class Layout:
+class PaperTable:
     """A table of the paper: its data sets and metrics in the order of print, and which other data sets belong there."""
 
-    table: str
+    number: str
     datasets: tuple[str, ...]
     metrics: tuple[str, ...]
     labels: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-TABLE2 = Layout(
+TABLE2 = PaperTable(
     "2", ("mnist_binarized", "fashionmnist_binarized"), ("auroc", "accuracy", "notblur"), ("classes",),
     (
         "ParamReL_d (self) is the paper's row with the progressive encoder, ParamReL_d (vanilla) the one without; lambda = "
@@ -43,7 +40,7 @@ TABLE2 = Layout(
         "The paper's caption calls these numbers classification accuracy, its column and text AUROC.",
     ),
 )  # fmt: skip
-TABLE3 = Layout(
+TABLE3 = PaperTable(
     "3", ("celeba", "shapes3d"), ("tad", "attrs", "auroc", "dci", "notblur"), ("attributes", "factors"),
     (
         "The paper's ParamReL with prior d is ParamReL_c (delta output) here, with prior c ParamReL (discretised). self has "
@@ -53,75 +50,64 @@ TABLE3 = Layout(
 )  # fmt: skip
 
 
-def table2(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Table 2 of the paper: what a linear probe reads from the codes, on data sets with classes.
-
-    Returns the table and its notes.
-    """
+def table2(rows: pd.DataFrame) -> Table:
+    """Table 2 of the paper: what a linear probe reads from the codes, on data sets with classes."""
     return _table(rows, TABLE2)
 
 
-def table3(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Table 3 of the paper: disentanglement, on data sets with attributes or factors.
-
-    Returns the table and its notes.
-    """
+def table3(rows: pd.DataFrame) -> Table:
+    """Table 3 of the paper: disentanglement, on data sets with attributes or factors."""
     return _table(rows, TABLE3)
 
 
-def _table(rows: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, list[str]]:
+def _table(rows: pd.DataFrame, paper: PaperTable) -> Table:
     """Data sets of the rows first, then those that the paper has and the rows have not, with its numbers alone."""
-    here = [data for data in rows.dataset.unique() if dataset(data).label_kind in layout.labels]
-    missing = [data for data in layout.datasets if data not in here]
-    mine, reasons = rows[rows.dataset.isin(here)], Reasons()
-    shown = {data: _columns(mine, layout, data) for data in (*here, *missing)}
+    here = [data for data in rows.dataset.unique() if dataset(data).label_kind in paper.labels]
+    missing = [data for data in paper.datasets if data not in here]
+    mine = rows[rows.dataset.isin(here)]
+    columns = {data: _columns(mine, paper, data) for data in (*here, *missing)}
     lines = [
-        {"method": label(*key)} | {
-            heading: _cell(mine, layout, data, key, metric_name, heading, reasons)
-            for data, columns in shown.items() for heading, metric_name in columns.items()
-        }
-        for key in _in_order(mine, layout, [*here, *missing])
+        Line({METHOD: method_entry(*key)} | {
+            column: _entry(mine, paper, data, key, column) for data, of_data in columns.items() for column in of_data
+        })
+        for key in _in_order(mine, paper, [*here, *missing])
     ]  # fmt: skip
-    floors: dict[str, dict[str, str]] = {}
-    for data in here:
-        names = {name: heading for heading, name in shown[data].items() if not _is_published(heading)}
-        for line, cells in floor_lines(mine, data, names, names.__getitem__).items():
-            floors[line] = floors.get(line, {"method": line}) | cells
-    headings = ["method", *(heading for columns in shown.values() for heading in columns)]
-    frame = frame_of([*lines, *floors.values()], headings)
-    for data in here:
-        for heading in shown[data]:
-            if not _is_published(heading):
-                mark_best(frame, heading, _direction(heading), frame.index)
-    return frame, [*_notes(layout, here, missing, shown, reasons), *last_notes(frame, mine)]
+    shown = [column for of_data in columns.values() for column in of_data]
+    for column in shown:
+        if not column.published:
+            mark_best(lines, column)
+    lines += _floors(mine, {data: columns[data] for data in here})
+    remarks = (*_notes(paper, here, missing, columns), *last_notes(lines, mine))
+    return Table((METHOD, *shown), tuple(lines), remarks)
 
 
-def _columns(rows: pd.DataFrame, layout: Layout, data: str) -> dict[str, str]:
-    """heading -> metric of one data set: published beside measured, where there is either."""
+def _floors(rows: pd.DataFrame, columns: dict[str, list[Column]]) -> list[Line]:
+    """Chance levels and controls: a line holds those of all data sets."""
+    found: dict[str, Line] = {}
+    for data, of_data in columns.items():
+        for line in floor_lines(rows, data, [column for column in of_data if not column.published]):
+            found.setdefault(line[METHOD].text, line).entries.update(line.entries)
+    return list(found.values())
+
+
+def _columns(rows: pd.DataFrame, paper: PaperTable, data: str) -> list[Column]:
+    """The columns of one data set: published beside measured, where there is either."""
     mine = rows[rows.dataset == data]
     has = set(mine[mine.value.notna()].metric)
-    if not has & set(layout.metrics):  # all failed: one column says so
-        has = set(list(filter(set(mine.metric).__contains__, layout.metrics))[:1])
-    title, columns = dataset(data).title, {}
-    for name in layout.metrics:
-        if len(published.find(layout.table, data, name)):
-            columns[f"{title} {metric(name).title}, published"] = name
+    if not has & set(paper.metrics):  # all failed: one column says so
+        has = set(list(filter(set(mine.metric).__contains__, paper.metrics))[:1])
+    title, columns = dataset(data).title, []
+    for name in paper.metrics:
+        if len(published.find(paper.number, data, name)):
+            columns.append(Column(f"{title} {metric(name).title}", published=True, metric=name))
         if name in has:
-            columns[f"{title} {title_of(name)}"] = name
+            columns.append(metric_column(name, title))
     return columns
 
 
-def _is_published(heading: str) -> bool:
-    return heading.endswith(", published")
-
-
-def _direction(heading: str) -> str:
-    return {"↑": "higher", "↓": "lower"}.get(heading[-1], "none")
-
-
-def _in_order(rows: pd.DataFrame, layout: Layout, datasets: list[str]) -> list[tuple[str, str]]:
+def _in_order(rows: pd.DataFrame, paper: PaperTable, datasets: list[str]) -> list[tuple[str, str]]:
     """Sanity rows, then methods as the paper prints them, then others; each with its variants."""
-    printed = published.keys(layout.table, datasets)
+    printed = published.keys(paper.number, datasets)
     found = list(dict.fromkeys([*method_rows(rows), *printed]))
     order = list(dict.fromkeys(name for name, _ in [*published.keys("2", list(TABLE2.datasets)), *printed]))
     place = {name: i for i, name in enumerate(dict.fromkeys(name for name, _ in found))}
@@ -133,31 +119,30 @@ def _in_order(rows: pd.DataFrame, layout: Layout, datasets: list[str]) -> list[t
     return sorted(found, key=rank)
 
 
-def _cell(rows: pd.DataFrame, layout: Layout, data: str, key: tuple[str, str], name: str, heading: str, reasons: Reasons) -> Shown:  # fmt: skip
-    if _is_published(heading):
-        return published.cell(published.find(layout.table, data, name, key))
-    found = measured(rows, data, *key, name)
-    shown = value_cell(found, name, reasons)
-    if name == "notblur" and found.summary is not None and TICK[0] <= found.summary.mean <= TICK[1]:
-        return Shown(f"{shown} ✓", shown.origin)
-    return shown
+def _entry(rows: pd.DataFrame, paper: PaperTable, data: str, key: tuple[str, str], column: Column) -> Entry:
+    if column.published:
+        return published.entry(published.find(paper.number, data, column.metric, key))
+    found = measured(rows, data, *key, column.metric)
+    summary, sharp = found.summary, column.metric == "notblur"
+    ticked = sharp and summary is not None and TICK[0] <= summary.mean <= TICK[1]
+    return replace(value_entry(found, column.metric), ticked=ticked)
 
 
-def _notes(layout: Layout, here: list[str], missing: list[str], shown: dict[str, dict[str, str]], reasons: Reasons) -> list[str]:  # fmt: skip
-    notes = reasons.notes
+def _notes(paper: PaperTable, here: list[str], missing: list[str], columns: dict[str, list[Column]]) -> list[str]:
+    notes, shown = [], {data: {column.metric for column in of_data} for data, of_data in columns.items()}
     if missing:
         titles = ", ".join(dataset(data).title for data in missing)
         notes.append(f"Not measured in this preset: {titles}; the published numbers are shown.")
-    printed = [published.find(layout.table, data, name) for data in shown for name in set(shown[data].values())]
+    printed = [published.find(paper.number, data, name) for data, names in shown.items() for name in names]
     if any(len(found) for found in printed):
-        notes += [*published.notes(pd.concat(printed).sort_index()), *layout.notes]
+        notes += [*published.notes(pd.concat(printed).sort_index()), *paper.notes]
     for data in here:
         if dataset(data).probe_on == "all":
             notes.append(
                 f"{dataset(data).title}: probes see the codes of all images (the set is too small to hold out a "
                 "fifth); training sees no label, and the probe's folds are held out."
             )
-    if any("notblur" in columns.values() for columns in shown.values()):
+    if any("notblur" in names for names in shown.values()):
         notes.append(
             f"Sharpness ratio: ✓ if in [{TICK[0]:g}, {TICK[1]:g}], which is our reading of the paper's undefined tick (its "
             "own ticks are not in the text). Of images made from all that a method keeps: near 1 for a flow or a "

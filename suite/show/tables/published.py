@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from suite.show.tables.entries import DASH, Origin, Shown
+from suite.show.tables.entries import DASH, Entry, Origin
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "published.csv"
 """One line per printed number: table, data set, method and variant in the names of this project, metric (or, of Tables
 4 and 5, setting), value and spread exactly as printed, flag, source, and a note that explains the flag."""
 
 MARKS = {"": "", "another metric": " †", "another data set": " †", "spread": " ‡"}
-"""Flags of published.csv, and how cells show them."""
+"""Flags of published.csv, and how entries show them."""
 
 
 @cache
@@ -22,7 +22,7 @@ def published() -> pd.DataFrame:
 
 
 def find(table: str, data: str, metric_name: str, key: tuple[str, str] | None = None) -> pd.DataFrame:
-    """The lines of one cell (at most one), or of one column if no method is named."""
+    """The lines of one entry (at most one), or of one column if no method is named."""
     known = published()
     found = known[(known.table == table) & (known.dataset == data) & (known.metric == metric_name)]
     return found if key is None else found[(found.method == key[0]) & (found.variant == key[1])]
@@ -35,14 +35,23 @@ def keys(table: str, datasets: list[str]) -> list[tuple[str, str]]:
     return list(mine[["method", "variant"]].drop_duplicates().itertuples(index=False, name=None))
 
 
-def cell(found: pd.DataFrame) -> Shown:
-    """The printed number with its spread and mark, or a dash."""
+def entry(found: pd.DataFrame) -> Entry:
+    """The printed number with its spread and mark, or a dash. Its text is as printed; a spread is no half width."""
     if found.empty:
-        return Shown(DASH)
+        return Entry(text=DASH)
     line = found.iloc[0]
     text = f"{line.value} ± {line.spread}" if line.spread else line.value
     how = f"as printed in {line.source}" + (f"; {line.flag}: {line.note}" if line.flag else "")
-    return Shown(text + MARKS[line.flag], Origin("published.csv", (int(found.index[0]) + 2,), "value", how))
+    origin = Origin("published.csv", (int(found.index[0]) + 2,), "value", how)
+    return Entry(_number(line.value), text=text + MARKS[line.flag], origin=origin)
+
+
+def _number(printed: str) -> float | None:
+    """What is printed as a number, or None for words such as "1 2 4"."""
+    try:
+        return float(printed)
+    except ValueError:
+        return None
 
 
 def notes(lines: pd.DataFrame) -> list[str]:
