@@ -81,8 +81,8 @@ class Gaussian(Observation):
         return self.GAIN * self.scaled_log_std
 
     def training_nll(self, out: Tensor, x: Tensor) -> Tensor:
-        """-log[width N(x; out, sigma^2)] = (x - out)^2/(2 sigma^2) + log sigma + log sqrt(2 pi) - log width, summed over D
-        (arXiv 2006.13202, Eq. 4, for bins of some width)."""
+        """-log[width N(x; out, sigma^2)] = (x - out)^2/(2 sigma^2) + log sigma + log sqrt(2 pi) - log width, summed
+        over D (arXiv 2006.13202, for bins of some width)."""
         log_std, log_width = self.log_std, (self.centres[1] - self.centres[0]).log()
         density = ((x - out) * (-log_std).exp()).square() / 2 + log_std + LOG_SQRT_2PI
         return (density - log_width).flatten(1).sum(1)

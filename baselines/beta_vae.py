@@ -33,7 +33,7 @@ class BetaVae(Vae[BetaVaeConfig]):
     Config = BetaVaeConfig
 
     def regulariser(self, kl: Tensor, z: Tensor, rng: Rng) -> tuple[Tensor, float, dict[str, Tensor]]:
-        """beta KL (ICLR 2017, Eq. 4), with the VAE's warm-up; or beta |KL - C(t)| (arXiv 1804.03599, Eq. 8)."""
+        """beta KL (ICLR 2017, Eq. 4), with the VAE's warm-up; or beta |KL - C(t)| (arXiv 1804.03599)."""
         if self.config.capacity is not None:
             return self.config.beta * (kl - self.config.capacity * self.progress).abs(), 0.0, {}
         return self.config.beta * (self._warmth() * kl), 0.0, {}

@@ -68,8 +68,8 @@ class Columns(Untrained[ColumnsConfig]):
                 unseen = sorted(set(range(values)) - set(classes.tolist()))
                 if seen and unseen:
                     raise UserError(
-                        f"column {column.name}: no training row has class {unseen[0]} of {values}, so that no regression on "
-                        "other columns can learn it: give the column fewer classes, or leave out the variant chain"
+                        f"column {column.name}: no training row has class {unseen[0]} of {values}, so that no "
+                        "regression on other columns can learn it: give the column fewer classes, or leave chain out"
                     )
                 weight, bias = _logits(before, classes, values)
             self.weight[j, :values, :seen] = torch.from_numpy(weight)

@@ -15,6 +15,7 @@ from paramrel.data import DataSet
 from paramrel.errors import Unsupported
 from paramrel.method import Codes, LossTerms, Method, Nll, Swap
 from paramrel.networks import Encoder, UNet, budget, matched, n_parameters
+from paramrel.noise import NOISES, point, sigma
 from paramrel.points import some_of
 from paramrel.preconditioning import PreconditioningConfig
 from paramrel.rng import Rng
@@ -37,9 +38,10 @@ class DiffAeConfig(TimesConfig, PreconditioningConfig):
     beta_last: float = Field(0.02, gt=0, lt=1)
     """beta_T (the official InfoDiffusion code has 1e-2)."""
     parametrisation: Literal["eps", "v"] = "eps"
-    """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps -
-    sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z tells
-    what the image is, weigh as much as clean ones. Short trainings on small images need it (docs/loss_scales.md)."""
+    """What the network predicts, and whose squared error is the loss. eps: the noise, as published. v: sqrt(abar_t) eps
+    - sqrt(1 - abar_t) x_0 (arXiv 2202.00512). Its error is that of eps over sqrt(abar_t): noisy times, where only z
+    tells what the image is, weigh as much as clean ones. Short trainings on small images need it
+    (docs/loss_scales.md)."""
     times: Literal["uniform", "edm"] = "uniform"
     """uniform: t uniform in 1..T, as published. edm: the noise levels where images are decided, mixed with uniform t
     (``times.EdmTimes``; take ``parametrisation: v`` with it, whose squared error is then a flow's). The bound that is
@@ -61,8 +63,8 @@ class DiffAeConfig(TimesConfig, PreconditioningConfig):
         abar = math.exp(np.log1p(-np.linspace(self.beta_first, self.beta_last, self.n_times)).sum())
         if abar < LEAST_SIGNAL:
             raise ValueError(
-                f"n_times={self.n_times} with beta_last={self.beta_last:g} leaves abar_T = {abar:.1g} of the signal, by which "
-                f"sampling would divide: at least {LEAST_SIGNAL:g}; take fewer times or a smaller beta_last"
+                f"n_times={self.n_times} with beta_last={self.beta_last:g} leaves abar_T = {abar:.1g} of the signal, "
+                f"by which sampling would divide: at least {LEAST_SIGNAL:g}; take fewer times or a smaller beta_last"
             )
         return self
 
@@ -83,8 +85,6 @@ class DiffAe(Method[D]):
     title = "DiffAE"
     source = "K. Preechakul et al., arXiv 2111.15640"
     Config: ClassVar[type[DiffAeConfig]] = DiffAeConfig
-    usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
-    """Times 1 - t/T at which losses with swapped codes are compared."""
     reconstruction_steps = 20
     """DDIM steps each way of ``reconstruct`` (the official evaluation's number)."""
 
@@ -114,7 +114,7 @@ class DiffAe(Method[D]):
             self.prior.measure(torch.cat([self._draw(x, rng.at(i)) for i, x in parts]))
 
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
-        """E |eps - eps_hat(x_t, t, z)|^2/D (arXiv 2111.15640, Eq. 6), or the same of v; plus the regulariser of z
+        """E |eps - eps_hat(x_t, t, z)|^2/D (arXiv 2111.15640), or the same of v; plus the regulariser of z
         (``_code``), and the latent DDIM's own loss, which does not reach the codes. Reported in units of D."""
         z, regulariser, reported = self._code(batch, rng)
         t = self._training_times(rng.stratified("t", len(batch)))
@@ -191,19 +191,32 @@ class DiffAe(Method[D]):
         return Nll(between + end + self.diffusion.prior_term(2 * x - 1), kl)
 
     def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
-        """T times the variational bound's term at fixed times, nats per image: what a flow's loss at u is."""
+        """SNR/2 |x_0 - x_0_hat|^2 at fixed noise, nats per image: the bound's loss per unit of ln SNR, as a flow's."""
         z, losses = swap(self._draw(x, rng)), {}
-        for u in self.usage_times:
-            times = self._at(u, x)
-            losses[f"u={u}"] = self.diffusion.n_times * self._bound_term(x, times, z, rng.at(f"u={u}"))
+        for name, time in self.usage_points().items():
+            t = torch.full((len(x),), time, device=x.device)
+            error = (2 * x - 1 - self._guess(x, t, z, rng.at(name))).square().flatten(1).sum(1)
+            losses[name] = (-2 * self.diffusion.log_sigma[time - 1]).exp().float() / 2 * error
         return losses
+
+    def usage_points(self) -> dict[str, int]:
+        """Names, and the times t >= 2 that are nearest to ``NOISES``, as far as the schedule reaches them."""
+        levels = {noise: torch.tensor(math.log(sigma(noise)), dtype=torch.float64) for noise in NOISES}
+        first, last = self.diffusion.log_sigma[1].cpu(), self.diffusion.log_sigma[-1].cpu()
+        nearest = self.diffusion.nearest_times
+        device = self.diffusion.log_sigma.device
+        return {
+            point(noise): int(nearest(level[None].to(device)))
+            for noise, level in levels.items()
+            if first <= level <= last
+        }
 
     def attention(self, x: Tensor, rng: Rng) -> Tensor:
         """At the times of ``decoder_loss``, with the images' own codes."""
         z = self.encode(x).mean
         with recorded_shares(self.decoder) as shares:
-            for u in self.usage_times:
-                t, eps = self._at(u, x), rng.normal(f"u={u}", tuple(x.shape))
+            for name, time in self.usage_points().items():
+                t, eps = torch.full((len(x),), time, device=x.device), rng.normal(name, tuple(x.shape))
                 self._out(self.diffusion.diffuse(2 * x - 1, t, eps), t, z)
         return mean_shares(shares, self.data.shape[1:])
 
@@ -215,10 +228,6 @@ class DiffAe(Method[D]):
         lowest, highest = self.diffusion.log_sigma[[0, -1]].tolist()
         log_sigma = cut_normal(quantile, self.config.times_centre, self.config.times_width, lowest, highest)
         return torch.where(from_density, self.diffusion.nearest_times(log_sigma), self.diffusion.draw_times(quantile))
-
-    def _at(self, u: float, x: Tensor) -> Tensor:
-        """The time t >= 2 that is 1 - u of T, for every image of x: (N,)."""
-        return torch.full((len(x),), max(2, round((1 - u) * self.diffusion.n_times)), device=x.device)
 
     def _head_width(self) -> int:
         """Outputs of the encoder."""
@@ -244,8 +253,8 @@ class DiffAe(Method[D]):
     def _out(self, x_t: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """What the network predicts: eps or v, (N, C, H, W).
 
-        With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``), and
-        v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
+        With preconditioning x_0 is estimated in the units of a Gaussian model of the images (``Spectrum.estimate``),
+        and v = (sqrt(abar_t) x_t - x_0)/sqrt(1 - abar_t) is what x_t and that x_0 imply.
         """
         u = t / self.diffusion.n_times
         if self.spectrum is None:

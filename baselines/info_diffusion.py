@@ -23,7 +23,7 @@ class InfoDiffusionConfig(DiffAeConfig):
     posterior: Literal["gaussian", "point"] = "gaussian"
     """gaussian: q(z | x) with mean and log-variance. point: z = e(x), as the official code runs without a KL."""
     scaling: Scaling = "elbo"
-    """What the mean squared error of eps, averaged over D, is added to. elbo: KL/D. official: KL (docs/loss_scales.md)."""
+    """What is added to the squared error of eps, averaged over D. elbo: KL/D. official: KL (docs/loss_scales.md)."""
 
     @model_validator(mode="after")
     def _weights(self) -> "InfoDiffusionConfig":
@@ -68,7 +68,7 @@ class InfoDiffusion(DiffAe[InfoDiffusionConfig]):
         return reparametrise(mean, log_var, rng.normal("z", tuple(mean.shape))), kl_standard_normal(mean, log_var)
 
     def _code(self, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor | float, dict[str, Tensor]]:
-        """The regulariser is (1 - zeta) KL + (zeta + lambda - 1) MMD (arXiv 2306.08757, Eq. 8); the KL over D or not
+        """The regulariser is (1 - zeta) KL + (zeta + lambda - 1) MMD (arXiv 2306.08757); the KL over D or not
         (``scaling``)."""
         mean, log_var = self._posterior(x)
         z, reported = mean, {}

@@ -42,7 +42,7 @@ class InfoVae(Vae[InfoVaeConfig]):
     Config = InfoVaeConfig
 
     def regulariser(self, kl: Tensor, z: Tensor, rng: Rng) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """(1 - alpha) KL, with the VAE's warm-up, and (alpha + lambda - 1) MMD (arXiv 1706.02262, Eq. 6)."""
+        """(1 - alpha) KL, with the VAE's warm-up, and (alpha + lambda - 1) MMD (arXiv 1706.02262)."""
         discrepancy = mmd(z, rng.normal("prior", tuple(z.shape)), self.config.kernel)
         return (
             (1 - self.config.alpha) * (self._warmth() * kl),

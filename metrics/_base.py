@@ -100,7 +100,7 @@ class Metric(ABC, Generic[C]):
         """The value. ``arrays`` holds what ``needs`` names; ``seed`` decides all draws: folds, trees, votes, subsets."""
 
     def chance(self, arrays: Arrays) -> float | None:
-        """What codes without any information score, or None where that has no meaning."""
+        """What codes without any information score, noise where images are judged; None where that has no meaning."""
         return None
 
     def missing(self, arrays: Arrays) -> list[str]:

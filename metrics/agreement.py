@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from metrics._base import Arrays, Metric, NoConfig, Value
+from metrics._base import Arrays, Direction, Metric, NoConfig, Value
 from metrics._labels import check_discrete, columns, joined
 from metrics._probe import fitted_line, line_classes, line_scores
 from paramrel.errors import Unsupported, UserError
@@ -36,9 +36,9 @@ class Agreement(Metric[NoConfig]):
     version = 2
     title = "class agreement"
     places = {"latent_usage": 60, "ablations": 40, "statistics": 30, "headline": 30}
-    direction = "higher"
+    direction: ClassVar[Direction] = "higher"
     range = (0.0, 1.0)
-    needs = ("generated", "y_test", "probe_x", "probe_y", "x_test")
+    needs: ClassVar[tuple[str, ...]] = ("generated", "y_test", "probe_x", "probe_y", "x_test")
     labels = ("y_test",)
     source = "ours"
     images: ClassVar[str] = "generated"

@@ -8,30 +8,39 @@ import numpy as np
 from metrics._base import Arrays, Direction, Metric, NoConfig, Value
 from paramrel.errors import Unsupported, UserError
 
-REFERENCE_TIME = "u=0.3"
-"""Flow time at which losses with swapped codes are compared; methods without flow time have one point."""
+REFERENCES = ("noise=0.5", "u=0.3")
+"""Points at which losses with swapped codes are compared: noise of half of the data's range; where a file has none of it
+(tables, and codes of former versions) a flow time. Methods without noise have one point."""
 
 
-def at_reference(arrays: Arrays, name: str) -> np.ndarray:
-    """Losses of ``name`` (T, M) at the reference point, or at the only one: (M,).
+def reference(arrays: Arrays) -> int:
+    """The position of the point at which losses are compared: the first of ``REFERENCES`` that is there, or the only one.
 
-    Raises ``UserError`` where there are several points and the reference is not one of them, or twice.
+    Raises ``UserError`` where there are several points and no reference, or the reference twice.
     """
-    points = [str(point) for point in arrays["loss_points"]]
-    if len(points) == 1:
-        return arrays[name][0]
-    if points.count(REFERENCE_TIME) != 1:
+    points = names_of_points(arrays)
+    found = next((point for point in REFERENCES if point in points), None)
+    if len(points) > 1 and (found is None or points.count(found) > 1):
         raise UserError(
-            f"loss_points are {', '.join(points)}: {REFERENCE_TIME} must be there once, as losses are compared at it"
+            f"loss_points are {', '.join(points)}: {' or '.join(REFERENCES)} must be there once, as losses are compared at it"
         )
-    return arrays[name][points.index(REFERENCE_TIME)]
+    return 0 if found is None else points.index(found)
+
+
+def names_of_points(arrays: Arrays) -> list[str]:
+    """``loss_points`` as words."""
+    return [str(point) for point in arrays["loss_points"]]
 
 
 class DecoderLoss(Metric[NoConfig], ABC):
-    """Mean decoder loss with one kind of codes, at u = 0.3 for flows."""
+    """Mean decoder loss with one kind of codes, at noise of half of the data's range for flows and diffusions.
+
+    There it is SNR/2 |x - xhat|^2, the bound's loss per unit of ln SNR, so that flows and diffusions can be compared; of
+    autoencoders it is that of the whole image. ``extra`` holds the curve over all points.
+    """
 
     kind: ClassVar[str]
-    version = 1
+    version = 2
     direction: ClassVar[Direction] = "lower"
     range = (0.0, float("inf"))
     unit = "nats/image"
@@ -39,8 +48,9 @@ class DecoderLoss(Metric[NoConfig], ABC):
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        losses = at_reference(arrays, f"loss_{self.kind}")
-        return Value(float(np.mean(losses, dtype=np.float64)), len(losses))
+        curve = arrays[f"loss_{self.kind}"].mean(1, dtype=np.float64)
+        extra = {"points": names_of_points(arrays), "curve": curve.tolist()}
+        return Value(float(curve[reference(arrays)]), arrays[f"loss_{self.kind}"].shape[1], (), "", extra)
 
 
 class LossOwn(DecoderLoss):
@@ -92,10 +102,13 @@ class LossPrior(DecoderLoss):
 
 
 class PermutedRatio(Metric[NoConfig]):
-    """Decoder loss with permuted codes over the loss with own codes: 1 means that z is ignored."""
+    """Decoder loss with permuted codes over the loss with own codes: 1 means that z is ignored.
+
+    At noise of half of the data's range for flows and diffusions; ``extra`` holds the ratio at every point.
+    """
 
     name = "permuted_ratio"
-    version = 1
+    version = 2
     title = "permuted/own"
     places = {"latent_usage": 50, "ablations": 50, "headline": 40}
     digits = 2
@@ -107,10 +120,13 @@ class PermutedRatio(Metric[NoConfig]):
     source = "ours"
 
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        own, permuted = at_reference(arrays, "loss_own"), at_reference(arrays, "loss_permuted")
-        if own.mean(dtype=np.float64) <= 0:
+        own, permuted = (arrays[f"loss_{kind}"].mean(1, dtype=np.float64) for kind in ("own", "permuted"))
+        here = reference(arrays)
+        if own[here] <= 0:
             raise Unsupported("the loss with own codes is not positive: no ratio")
-        return Value(float(permuted.mean(dtype=np.float64) / own.mean(dtype=np.float64)), len(own))
+        curve = [float(b / a) if a > 0 else None for a, b in zip(own, permuted, strict=True)]
+        extra = {"points": names_of_points(arrays), "curve": curve}
+        return Value(float(permuted[here] / own[here]), arrays["loss_own"].shape[1], (), "", extra)
 
     def chance(self, arrays: Arrays) -> float:
         return 1.0

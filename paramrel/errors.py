@@ -15,6 +15,16 @@ class Unsupported(Exception):
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """A ``UserError`` for an unknown name: "unknown method 'vea': did you mean 'vae'? available: ..."."""
     known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    close = nearest(str(name), known)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
     return UserError(f"unknown {kind} {name!r}: {hint}available: {', '.join(known) or 'none'}")
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Known names that ``name`` may mean, whatever their case: all (at most 4) that begin with it, or the most alike."""
+    known = sorted(known)
+    begun = [one for one in known if name and one.lower().startswith(name.lower())]
+    if begun:
+        return begun[:4]
+    by_lower = {one.lower(): one for one in reversed(known)}
+    return [by_lower[one] for one in difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)]

@@ -178,7 +178,7 @@ class Method(nn.Module, ABC, Generic[C]):
         raise Unsupported("it has no likelihood")
 
     def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
-        """The decoder's loss in nats per image, (N,), with codes swapped, at named points (flow times)."""
+        """The decoder's loss in nats per image, (N,), with codes swapped, at named points (``paramrel.noise``)."""
         raise Unsupported("its decoder has no likelihood")
 
 

@@ -14,13 +14,13 @@ class PreconditioningConfig(Frozen):
     later: ClassVar[tuple[str, ...]] = ("precondition", "estimate")
 
     precondition: Preconditioning = "none"
-    """The Gaussian model of the training images, measured in ``fit`` and kept with the weights. none: there is none, the
-    network's output is read by ``parametrisation`` alone. scalar: one variance for all (after arXiv 2206.00364).
+    """The Gaussian model of the training images, measured in ``fit`` and kept with the weights. none: there is none,
+    the network's output is read by ``parametrisation`` alone. scalar: one variance for all (after arXiv 2206.00364).
     spectrum: mean image, rotation of colours, and a variance of each DCT coefficient."""
     estimate: Literal["output", "input", "both"] = "output"
     """Where the model's posterior mean of x enters. output: the network's output is added to it in units of the
-    posterior's deviation; of binary images, as logits. input: it is a further input of the decoder, one channel for each
-    colour. both: both."""
+    posterior's deviation; of binary images, as logits. input: it is a further input of the decoder, one channel for
+    each colour. both: both."""
 
     def spectrum(self, data: DataSet) -> Spectrum | None:
         """The model before it is measured: S = 1, m = 0."""

@@ -97,9 +97,13 @@ def _warn(line: str) -> None:
 
 def _places(group: str) -> tuple[str, ...]:
     """Packages, modules, "module:Class" and files, in the order in which they are searched: whatever was imported first."""
-    named = {*_SEARCHED.get(group, ()), *_installed(group)}
-    plugins = [path for path in os.environ.get(PLUGINS, "").split(os.pathsep) if path]
-    return tuple(dict.fromkeys((*sorted(named, key=lambda name: (not name.startswith("paramrel."), name)), *plugins)))
+    return _in_order((*_SEARCHED.get(group, ()), *_installed(group)), os.environ.get(PLUGINS, ""))
+
+
+@cache
+def _in_order(named: tuple[str, ...], plugins: str) -> tuple[str, ...]:
+    first = sorted(named, key=lambda name: (not name.startswith("paramrel."), name))
+    return tuple(dict.fromkeys((*first, *filter(None, plugins.split(os.pathsep)))))
 
 
 @cache

@@ -19,10 +19,12 @@ Solver = Literal["euler", "heun"]
 
 
 def ancestral(flow: Flow, decode: Decode, code_of: CodeOf, shape: tuple[int, ...], rng: Rng, n_steps: int) -> Tensor:
-    """Draw images of ``shape`` (N, C, H, W), values in [0, 1] (Eq. 4, with the first update from a drawn output).
+    """Draw images of ``shape`` (N, C, H, W), values in [0, 1].
 
-    For i = 1..n: decode at u = (i - 1)/n, draw x from the output distribution, send it with accuracy alpha_i,
-    update theta; then decode once more at u = 1 and take the mode. All noise comes from ``rng``.
+    Eq. 4 of the ParamReL paper (arXiv 2405.15268), with the first update from a drawn output; without codes Algorithms
+    3, 6 and 9 of the BFN paper (arXiv 2308.07037). For i = 1..n: decode at u = (i - 1)/n, draw x from the output
+    distribution, send it with accuracy alpha_i, update theta; then decode once more at u = 1 and take the mode. All
+    noise comes from ``rng``. Raises ``Unsupported`` where the flow knows no such number of steps (``Flow.alpha``).
     """
     theta = flow.prior(shape, rng.device)
     for i in progress(range(n_steps), what="sampling", brief=True):
@@ -39,6 +41,9 @@ def integrate(
     solver: Solver = "heun", fixed_point: int = 0,
 ) -> Tensor:  # fmt: skip
     """Solve dv/dkappa = xhat(theta(v), u(kappa), z) from u = start to u = end with z held fixed; v (N, ...).
+
+    This is the probability-flow ODE (arXiv 2011.13456, section 4.3) of the channel v = kappa x + n, n ~ N(0, I), in its
+    own units. Euler, or Heun's second-order steps.
 
     ``n_steps`` steps of equal length in u. Forwards from 0 to 1 this makes data from a subcode, backwards it is
     reverse sampling. With ``fixed_point`` > 0 every step inverts the step in the other direction by so many

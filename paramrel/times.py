@@ -30,8 +30,8 @@ class TimesConfig(Frozen):
     times_width: float = Field(1.3, gt=0)
     """Standard deviation of ln sigma."""
     times_uniform: float = Field(0.3, ge=0, le=1)
-    """Share of the images whose times are uniform, as with ``times: uniform``: the clean times, of which the density has
-    few and the likelihood many."""
+    """Share of the images whose times are uniform, as with ``times: uniform``: the clean times, of which the density
+    has few and the likelihood many."""
 
 
 class Times(ABC):
@@ -53,8 +53,8 @@ class Times(ABC):
 
 
 class DdpmTimes(Times):
-    """The log-SNR density of DDPM's linear schedule, and the squared error of the noise, beta(u) |x - xhat|^2, as in its
-    simple loss (arXiv 2006.11239, Eq. 14); of x itself where theta is dropped."""
+    """The log-SNR density of DDPM's linear schedule, and the squared error of the noise, beta(u) |x - xhat|^2, as in
+    its simple loss (arXiv 2006.11239, Eq. 14); of x itself where theta is dropped."""
 
     term = "eps"
 
@@ -71,9 +71,9 @@ class EdmTimes(Times):
     The density is that of Karras et al. (arXiv 2206.00364, section 5; theirs is N(-1.2, 1.2^2)), cut off at the least
     noise that the flow reaches (kappa(1) of binary images is 3). A share of the images has uniform u instead. All count
     by the squared error of v = sqrt(gamma) n - sqrt(1 - gamma) x (arXiv 2202.00512) with gamma = beta/(1 + beta), which
-    is (1 + beta(u)) |x - xhat|^2; where theta is dropped, by that of u = 0, |x - xhat|^2. (With preconditioning in place
-    of 1 + beta one over the model's posterior variance, ``Flow.error_weight``.) In a Gaussian flow the bound at uniform u
-    is the same error times -ln sigma_1, so the uniform share trains the bound.
+    is (1 + beta(u)) |x - xhat|^2; where theta is dropped, by that of u = 0, |x - xhat|^2. (With preconditioning in
+    place of 1 + beta one over the model's posterior variance, ``Flow.error_weight``.) In a Gaussian flow the bound at
+    uniform u is the same error times -ln sigma_1, so the uniform share trains the bound.
     """
 
     term = "v"

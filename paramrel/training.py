@@ -28,6 +28,9 @@ FIT_VALUES = 1 << 28
 """Most pixels that ``Method.fit`` and ``Method.finish`` are given (1 GiB as float32): a random part of the images of
 larger sets."""
 
+PART_VALUES = 1 << 26
+"""Most pixels of them that are made at a time."""
+
 
 class NotFinite(UserError):
     """A loss or a gradient became NaN or infinite."""
@@ -94,7 +97,8 @@ def train(
             if stopping:
                 raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoints.last}")
     ema.module.eval()
-    ema.module.finish(some_images(data, rng.at("finish")), rng.at("finish"))
+    if type(method).finish is not Method.finish:
+        ema.module.finish(some_images(data, rng.at("finish")), rng.at("finish"))
     save_weights(run / "model.safetensors", ema.module, cell)
     write_text(run / "metrics.jsonl", log.path.read_text())
     return time.monotonic() - started
@@ -109,16 +113,22 @@ def prepare(method: Method, data: DataSet, seed: int, runtime: Runtime, precisio
     print(described(device, precision, runtime.threads), file=sys.stderr, flush=True)
     rng = Rng((seed, "init"))
     initialise(method, rng)
-    method.fit(some_images(data, rng.at("fit")), rng.at("fit"))
+    if type(method).fit is not Method.fit:
+        method.fit(some_images(data, rng.at("fit")), rng.at("fit"))
     method.to(device)
     return device
 
 
 def some_images(data: DataSet, rng: Rng) -> np.ndarray:
-    """The training images as evaluation sees them, (N, C, H, W): all, or of large sets as many as memory is for."""
+    """The training images as evaluation sees them, (N, C, H, W): all, or of large sets as many as memory is for. A
+    part at a time is made, so that what is needed on the way is small."""
     n, most = data.size("train"), FIT_VALUES // data.n_dims
-    rows = None if n <= most else rng.permutation("images", n)[:most].sort().values.cpu().numpy()
-    return data.evaluation_images("train", rows)[0]
+    rows = np.arange(n) if n <= most else rng.permutation("images", n)[:most].sort().values.cpu().numpy()
+    images = np.empty((len(rows), *data.shape), np.uint8 if data.binary else np.float32)
+    n_parts = -(-images.size // PART_VALUES)
+    for part in np.array_split(np.arange(len(rows)), n_parts):
+        images[part] = data.evaluation_images("train", rows[part])[0]
+    return images
 
 
 def fits(images: Tensor, device: torch.device) -> bool:

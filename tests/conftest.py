@@ -87,5 +87,6 @@ def cluster():
         pytest.skip(reason)
     slurm_cluster.down()
     slurm_cluster.up()
+    os.environ["PATH"] = f"{slurm_cluster.home()}/bin{os.pathsep}{os.environ['PATH']}"
     yield slurm_cluster
     slurm_cluster.down()

@@ -45,8 +45,8 @@ def _discretised_ratio(flow: DiscretisedFlow, x: Tensor, output: Output, alpha: 
 
 def _discrete_ratio(flow: DiscreteFlow, x: Tensor, output: Tensor, alpha: float, rng: Rng) -> Tensor:
     """log sender/receiver of one draw (Eq. 189). The receiver is a mixture over whole K-vectors,
-    sum_k p_k N(y; alpha (K e_k - 1), alpha K I); the official BFN code mixes each coordinate by itself, which is another
-    distribution."""
+    sum_k p_k N(y; alpha (K e_k - 1), alpha K I); the official BFN code mixes each coordinate by itself, which is
+    another distribution."""
     k = flow.n_classes
     centres = alpha * (k * torch.eye(k, device=x.device) - 1)
     y = flow.send(x, alpha, rng)

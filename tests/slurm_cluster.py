@@ -1,11 +1,13 @@
-"""A real Slurm on one machine, for tests: munge, one controller and three nodes with two processors and 4 GB each.
+"""A real Slurm on one machine, for tests: munge, one controller and three nodes that claim four processors and 64 GB.
 
     python tests/slurm_cluster.py up      # installs Debian's packages if they are missing (root), starts, prints sinfo
     python tests/slurm_cluster.py down    # stops what `up` started
 
 Everything lies in one folder ($PARAMREL_SLURM, default /tmp/paramrel-slurm) but for /etc/slurm/slurm.conf, a link to it:
-jobs of Snakemake's plugin forget SLURM_CONF. A machine that has a Slurm of its own is left alone. Node n3 claims a GPU (a device file that is none), so that requests
-for one can be tested. Memory limits are not enforced: there are no control groups.
+jobs of Snakemake's plugin forget SLURM_CONF. A machine that has a Slurm of its own is left alone. Node n3 claims two GPUs
+(device files that are none), so that requests for them can be tested: it is the partition gpu, the others are cpu, and
+main has all. Memory limits are not enforced: there are no control groups. Accounts would need a database: `bin/sacctmgr` in the folder says
+that there is one, genai.
 """
 
 import contextlib
@@ -101,16 +103,22 @@ def up() -> None:
     host = socket.gethostname().split(".")[0]
     lines = [CONF.format(host=host, port=FIRST_PORT, user=user, home=root)]
     for index, node in enumerate(NODES):
-        gres = " Gres=gpu:1" if node == NODES[-1] else ""
+        gres = " Gres=gpu:2" if node == NODES[-1] else ""
         lines.append(
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={FIRST_PORT + 1 + index} CPUs=2"
-            f" RealMemory=4000{gres} State=UNKNOWN\n"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={FIRST_PORT + 1 + index} CPUs=4"
+            f" RealMemory=64000{gres} State=UNKNOWN\n"
         )
         (root / f"spool-{node}").mkdir(exist_ok=True)
     lines.append(f"PartitionName=main Nodes={','.join(NODES)} Default=YES MaxTime=24:00:00 DefMemPerCPU=500 State=UP\n")
+    lines.append(f"PartitionName=cpu Nodes={','.join(NODES[:-1])} MaxTime=24:00:00 DefMemPerCPU=500 State=UP\n")
     lines.append(f"PartitionName=gpu Nodes={NODES[-1]} MaxTime=24:00:00 DefMemPerCPU=500 State=UP\n")
     (root / "slurm.conf").write_text("".join(lines))
-    (root / "gres.conf").write_text(f"NodeName={NODES[-1]} Name=gpu File=/dev/null\n")
+    (root / "gres.conf").write_text(
+        "".join(f"NodeName={NODES[-1]} Name=gpu File=/dev/{name}\n" for name in ("null", "zero"))
+    )
+    (root / "bin").mkdir(exist_ok=True)
+    (root / "bin/sacctmgr").write_text("#!/bin/sh\necho genai\n")
+    (root / "bin/sacctmgr").chmod(0o755)
     (root / "cgroup.conf").write_text("CgroupAutomount=no\nConstrainCores=no\nConstrainRAMSpace=no\n")
     LINK.parent.mkdir(exist_ok=True)
     LINK.unlink(missing_ok=True)

@@ -277,7 +277,7 @@ class TestDiffusions:
         built = trained[data]
         with torch.no_grad():
             points, losses = swapped_losses(built, images(built, 300), RNG)
-        at = points.index("u=0.7")
+        at = points.index("noise=0.5")
         assert losses["permuted"][at].mean() > 1.2 * losses["own"][at].mean()
 
     def test_own_codes_make_images_nearer_to_the_source(self, trained, data):

@@ -1,4 +1,4 @@
-"""A Bayesian flow without a code: ParamReL's decoder and flow, likelihood and samples, and nothing that needs a code."""
+"""A Bayesian flow without a code: ParamReL's flow and decoder, a likelihood and samples, and reasons for the rest."""
 
 import os
 from pathlib import Path
@@ -133,7 +133,7 @@ def test_tables_and_figures_do_without_codes(measured):
     chosen, _, folder = measured
     rows, _ = collect(chosen, folder / "runs")
     for name, (caption, make) in TABLES.items():
-        write_table(*make(rows), caption, folder / name)
+        write_table(make(rows), caption, folder / name)
     for name in FIGURE_NAMES:
         save(FIGURES[name].make(chosen, folder / "runs"), folder / name)
         assert (folder / f"{name}.png").stat().st_size > 500

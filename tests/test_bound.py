@@ -94,6 +94,7 @@ def bits(base: type, data: Toy, steps: int, **settings) -> tuple[float, float]:
     """bits/dim after a training, and its standard error over images."""
     built = small(base)(data, TINY_NETWORK, base.Config(**settings))
     initialise(built, RNG)
+    built.fit(data.draw(2000, RNG.at("fit")).numpy(), RNG.at("fit"))
     optimiser = torch.optim.AdamW(built.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
     for step in range(steps):
         for group in optimiser.param_groups:
@@ -109,6 +110,15 @@ def bits(base: type, data: Toy, steps: int, **settings) -> tuple[float, float]:
     arrays = {"nll_data": nll.data.numpy(), "nll_kl": nll.kl.numpy(), "x_test": x.numpy()}
     value = BitsPerDim().compute(arrays, 0).value
     return value, nll.total.std().item() / (data.n_dims * math.log(2) * N_EVALUATED**0.5)
+
+
+@pytest.mark.parametrize("times", ["uniform", "edm"])
+@pytest.mark.parametrize(
+    ("base", "data"), [(ParamRelD, Table()), (ParamRelDiscretised, Mixture())], ids=["discrete", "discretised"]
+)
+def test_a_bound_stays_one_with_a_model_of_the_images_and_other_times(base, data, times):
+    value, error = bits(base, data, 150, z_source="self", precondition="spectrum", estimate="both", times=times)
+    assert data.bits - 3 * error < value < 1.5 * data.bits
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def look_ahead():
 def test_the_decoder_uses_codes_that_look_ahead(look_ahead):
     with torch.no_grad():
         points, losses = swapped_losses(look_ahead, images(look_ahead, 300), RNG)
-    at = points.index("u=0.3")
+    at = points.index("noise=0.5")
     assert losses["permuted"][at].mean() > 1.2 * losses["own"][at].mean()
 
 
@@ -228,7 +228,7 @@ def test_the_decoder_ignores_codes_as_published(look_ahead):
     train(published, 250)
     with torch.no_grad():
         points, losses = swapped_losses(published, images(published, 300), RNG)
-    at = points.index("u=0.3")
+    at = points.index("noise=0.5")
     assert losses["permuted"][at].mean() < 1.1 * losses["own"][at].mean()
 
 

@@ -104,7 +104,7 @@ def check(cell, fashion, preset, folder):
     for array in ("round_trip", "interpolated", "traversed", "samples"):
         assert array in arrays or len(skipped[array]) > 5, array
         assert array in skipped or np.isfinite(arrays[array]).all()
-    assert ("samples" in arrays) == (cell.method != "ae")
+    assert ("samples" in arrays) == ("sampled" in arrays) == (cell.method != "ae")
     assert ("round_trip" in arrays) and ("subcode" in arrays) == (cell.method in ("diffae", "info_diffusion"))
 
 

@@ -1,5 +1,7 @@
 """Preconditioning by a Gaussian model of the images, through the methods that have it (the model: test_spectrum.py)."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor
@@ -157,6 +159,13 @@ def test_a_deviation_of_the_discretised_output_is_that_of_the_pixel():
     assert torch.allclose(output.std.double().flatten(), covariance.diagonal().sqrt().clamp_min(1e-3), rtol=1e-3)
 
 
+def test_the_averaged_copy_of_a_method_has_a_model_of_its_own():
+    built = made("paramrel_c", estimate="both", times="edm")
+    copy = deepcopy(built)
+    assert copy.flow.output_model is copy.flow.input_model is copy.spectrum is not built.spectrum
+    assert copy.times.flow is copy.flow and copy.source_of_codes.flow is copy.flow
+
+
 def test_binary_images_start_from_the_models_chances():
     built, x = made("paramrel_d", stir=0.0), images(BINARY["paramrel_d"], 200)
     flow, u = built.flow, torch.full((200,), 0.3)
@@ -164,6 +173,19 @@ def test_binary_images_start_from_the_models_chances():
     with torch.no_grad():
         ours = flow.reconstruction_nll(flow.to_flow(x), built._output(state, u, torch.zeros(200, 8))).mean()
     assert ours < 0.5, "a coin costs .69"
+
+
+@pytest.mark.parametrize("name", ["paramrel_c", "paramrel_discretised", "paramrel_d"])
+def test_a_flow_without_memory_shows_the_model_what_it_heard(name):
+    """Up to the first of 3 steps nothing was forgotten, so the output is that of the flow itself."""
+    x = images(ALL[name], 8)
+    bayes, forgets = (made(name, update=update, n_updates=3, estimate="both") for update in ("bayes", "last_sample"))
+    u, z = torch.full((8,), 0.2), torch.zeros(8, 8)
+    with torch.no_grad():
+        states = [built.flow.sample(built.flow.to_flow(x), u, RNG) for built in (bayes, forgets)]
+        first, second = (b.flow.direction(b._output(s, u, z)) for b, s in zip((bayes, forgets), states, strict=True))
+        assert torch.allclose(first, second, atol=1e-3)
+        assert torch.isfinite(forgets.loss(x, RNG).total)
 
 
 def test_more_than_two_classes_have_no_such_model():

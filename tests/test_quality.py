@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter, median_filter
 
 from metrics import keep_in, metric, metrics
@@ -14,6 +15,10 @@ from metrics.frechet import frechet
 from metrics.speckle import speckle
 from paramrel.data import dataset
 from paramrel.errors import Unsupported
+from paramrel.rng import Rng
+from suite.graph.config import Evaluate
+from suite.measure.encode import _images
+from tests.toys import build
 
 KINDS = ("frechet", "density", "coverage")
 REAL = pytest.mark.skipif(not os.environ.get("PARAMREL_DATA"), reason="real images lie under $PARAMREL_DATA")
@@ -222,6 +227,18 @@ def test_features_are_the_same_in_every_process_and_standardised(digits):
     assert np.array_equal(real, again[0]) and np.array_equal(made, again[1])
     assert real.shape == (len(args[0]) // 3, 32)
     assert np.abs(real.mean(0)).max() < 0.2 and np.abs(real.std(0) - 1).max() < 0.3
+
+
+@torch.no_grad()
+def test_encode_draws_as_many_samples_as_there_are_held_out_images():
+    data, evaluate = dataset("digits_binarized"), Evaluate(n_images=20, n_probe_images=10, sampling_steps=2)
+    without, _ = _images(build("ae", data), data, evaluate, Rng((0,)))
+    assert "sampled" not in without and "no prior" in str(without["skipped/sampled"])
+    made = [_images(build("vae", data), data, evaluate, Rng((seed,)))[0] for seed in (0, 0, 1)]
+    first, again, other = (arrays["sampled"] for arrays in made)
+    assert first.shape == made[0]["x_test"].shape == (20, 1, 8, 8) and 0 <= first.min() <= first.max() <= 1
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert not np.array_equal(first, made[0]["generated"]), "codes are drawn too"
 
 
 def test_noise_has_the_pixels_of_each_channel(digits):

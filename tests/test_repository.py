@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from paramrel.method import method
 from suite.graph.config import load, resolve
 from suite.measure.rows import read_rows
 from suite.measure.runs import read_runs
-from suite.show.tables import label, measured, show
+from suite.show.tables import label, measured, method_rows, show
 from tests.conftest import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -128,9 +129,7 @@ def test_tokens_disentangle():
 
 
 HEADLINE = (
-    ("pca", "default"), ("ae", "default"), ("vae", "default"), ("beta_vae", "default"), ("info_vae", "default"),
-    ("diffae", "default"), ("encdiff", "default"), ("info_diffusion", "default"), ("paramrel_d", "self"),
-    ("paramrel_d", "vanilla"), ("paramrel_d", "self_dropout"), ("paramrel_d", "ahead"),
+    ("pca", "default"), ("vae", "default"), ("info_diffusion", "default"), ("paramrel_d", "self"), ("paramrel_d", "ahead"),
 )  # fmt: skip
 
 
@@ -318,8 +317,44 @@ def test_the_page_of_loss_scales_shows_the_committed_ablation():
     assert not missing, "\n".join(missing)
 
 
+README = (ROOT / "README.md").read_text()
+
+
+def prose(text: str) -> str:
+    """Markdown without code, tables, headings, pictures and the targets of links."""
+    text = re.sub(r"```.*?```", "", text, flags=re.S)
+    text = re.sub(r"^[|#!].*$", "", text, flags=re.M)
+    return re.sub(r"\]\([^)]*\)", "]", text)
+
+
 def test_the_readme_shows_the_committed_numbers():
-    readme = (ROOT / "README.md").read_text()
-    missing = [line for line in headline() if line not in readme]
+    missing = [line for line in headline() if line not in README]
     assert not missing, "\n".join(missing)
-    assert "@" not in re.sub(r"https?://\S+", "", readme), "an unfilled placeholder"
+    assert "@" not in re.sub(r"https?://\S+", "", README), "an unfilled placeholder"
+    rows = read_rows(ROOT / "results/quick5/rows.csv")
+    trained = [key for key in method_rows(rows[rows.dataset == "digits_binarized"]) if method(key[0]).trained]
+    found = [measured(rows, "digits_binarized", *key, "auroc").summary for key in trained]
+    best = max(summary.mean for summary in found if summary)
+    assert best - measured(rows, "digits_binarized", "pca", "default", "auroc").summary.mean < 0.002
+
+
+def test_the_readme_is_short():
+    words = re.findall(r"[A-Za-z][\w'-]*", re.sub(r"\]\([^)]*\)", "]", README))
+    assert len(words) <= 700
+    sentences = [s for s in re.split(r"(?<=[.!?:])\s+|\n\n", prose(README)) if len(s.split()) > 2]
+    assert sum(len(s.split()) for s in sentences) / len(sentences) < 18
+
+
+@pytest.mark.parametrize(
+    "page", sorted(p.relative_to(ROOT).as_posix() for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+)
+def test_links_and_pictures_of_the_docs_are_there(page):
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    assert not [target for target in targets if target and not ((ROOT / page).parent / target).exists()]
+
+
+def test_the_citation_is_complete():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(cited)
+    assert cited["version"] == PYPROJECT["project"]["version"] and cited["license"] == PYPROJECT["project"]["license"]

@@ -42,7 +42,7 @@ def test_no_row_at_all_is_sound(tmp_path):
         (
             "dataset",
             "mnst_binarized",
-            "column dataset: unknown dataset 'mnst_binarized': did you mean 'mnist_binarized'",
+            "column dataset: unknown data set 'mnst_binarized': did you mean 'mnist_binarized'",
         ),
         ("method", "vea", "column method: unknown method 'vea': did you mean 'vae'"),
         ("metric", "aurocc", "column metric: unknown metric 'aurocc': did you mean 'auroc'"),

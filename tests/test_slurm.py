@@ -16,17 +16,18 @@ import yaml
 from paramrel.method import methods
 from suite.graph.locks import holder, lock_path
 from tests import slurm_cluster
+from tests.conftest import ROOT
 from tests.graphs import EVERY_METHOD, SLOW, contents, differences, snakemake, start, wait_for, write_preset
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(4000)]
 
 IMPATIENT = {
-    "jobs": 12,
+    "jobs": 6,
     "latency-wait": 20,
     "slurm-init-seconds-before-status-checks": 3,
     "default-resources": ['slurm_extra="--signal=TERM@20"'],
     "set-resources": {
-        "train": {"runtime": "2 * attempt", "mem_mb": 3000},  # one per node: they are all one machine
+        "train": {"runtime": "2 * attempt", "mem_mb": 40000},  # one per node: they are all one machine
         **{
             rule: {"mem_mb": 1000} for rule in ("fit", "encode", "explore", "evaluate", "tables", "draw", "report_page")
         },
@@ -100,21 +101,46 @@ def test_the_graph_survives_a_kill_a_dead_node_and_a_time_limit(cluster, checkou
     # a retry asks for more time
     assert {"2", "4"} <= set(re.findall(r"sbatch call: .*? -t '?(\d+)", said))
 
-    # 4. nothing left to do; where the options say so, a GPU is asked for and two trainings share it
+    # 4. nothing left to do
     again = snakemake(checkout, "--profile", "slurm")
     assert "Nothing to be done" in again.stdout + again.stderr
-    records = [
-        next(checkout.glob(f"runs/digits_binarized/{name}/seed0-*/run.json")) for name in ("ae-default", "vae-default")
-    ]
-    for record in records:
-        record.unlink()
-    gpu = snakemake(
-        checkout, "--profile", "slurm", "--profile", "impatient.yaml", "--set-resources", "train:slurm_partition=gpu",
-        "train:gres=gpu:1", "train:gpu=0", "train:mem_mb=1000", "--groups", "train=train", "--group-components", "train=2",
-        "--", *(str(record.relative_to(checkout)) for record in records),
-    )  # fmt: skip
-    assert gpu.returncode == 0, gpu.stderr[-3000:]
-    (job,) = set(re.findall(r"SLURM jobid (\d+)", gpu.stdout + gpu.stderr))
-    described = slurm_cluster.slurm("scontrol", "show", "job", job)
-    assert "gres:gpu:1" in described and "Partition=gpu" in described and "NumCPUs=2" in described
-    assert all(record.exists() for record in records)
+
+
+def documented() -> str:
+    """my-cluster.yaml, as docs/pipeline.md prints it."""
+    (block,) = re.findall(r"```yaml\n(# my-cluster.yaml.*?)```", (ROOT / "docs/pipeline.md").read_text(), re.DOTALL)
+    return block
+
+
+def test_the_documented_cluster_file_works(cluster, checkout):
+    few = {
+        "methods": ["pca", "ae"],
+        "runtime": {"device": "cpu", "checkpoint_every": 5, "log_every": 5},
+    }
+    write_preset(checkout, **few)
+    (checkout / "my-cluster.yaml").write_text(documented())
+    profiles = ("--profile", "slurm", "--profile", "my-cluster.yaml", "--slurm-init-seconds-before-status-checks", "3")
+
+    # 1. what Slurm would refuse is said before the first job, in a line that names it
+    for wrong, said in (("slurm_partition=nowhere", "partition"), ("slurm_account=strangers", "strangers")):
+        refused = snakemake(checkout, *profiles, "--default-resources", wrong, timeout=300)
+        assert refused.returncode and re.search(rf"error: .*{wrong}.*{said}", refused.stdout + refused.stderr)
+        assert "has been submitted" not in refused.stdout + refused.stderr
+
+    # 2. the whole graph, of CPU jobs and GPU jobs; those of a group run one after the other, and ask for as much
+    done = snakemake(checkout, *profiles, "--verbose")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-5000:]
+    assert (checkout / "results/tiny/table2.csv").exists()
+    calls = re.findall(r"sbatch call: (.*?) --wrap", said)
+    of = {
+        name: [call for call in calls if f"_{name}" in call] for name in ("train", "encode", "measure", "fit", "tables")
+    }
+    assert all(of.values())
+    assert all(
+        ("-p gpu" in call) == ("gres=gpu:1" in call) == (name in ("train", "encode"))
+        for name in of
+        for call in of[name]
+    )
+    assert all("-p cpu" in call for name in ("fit", "measure", "tables") for call in of[name])
+    assert "-t 360" in of["encode"][-1] and "--cpus-per-task=1" in of["encode"][-1] and "--mem 3000" in of["encode"][-1]

@@ -177,6 +177,11 @@ def test_lines_and_columns_are_named_or_asked_for(made):
     assert "published.csv line" in of("beta-VAE", "MNIST (binarised) AUROC, published")
     with pytest.raises(UserError, match="column 'MNIST' could be: .*AUROC, published; .*AUROC ↑"):
         of("VAE", "MNIST")
+    assert of("vae", "MNIST (binarised) AUROC") == of("VAE", "MNIST (binarised) AUROC")
+    with pytest.raises(
+        UserError, match=r"unknown row 'paramrel_d': did you mean 'ParamReL_d \(.*\)' or 'ParamReL_d \("
+    ):
+        of("paramrel_d", "MNIST (binarised) AUROC")
     with pytest.raises(UserError, match="unknown row 'VEA': did you mean 'VAE'"):
         of("VEA", "accuracy")
     with pytest.raises(UserError, match="unknown column 'recall'"):

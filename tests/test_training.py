@@ -371,3 +371,16 @@ def test_the_average_is_that_of_torch_and_takes_buffers_as_they_are():
         ours.update(model, step)
         theirs.update_parameters(model)
     assert all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True))
+
+
+def test_images_for_the_closed_form_are_made_in_parts_and_only_for_who_needs_them(monkeypatch, digits):
+    whole = digits.evaluation_images("train")[0]
+    monkeypatch.setattr(training, "PART_VALUES", 5000)
+    parts = training.some_images(digits, Rng((0,)))
+    assert parts.dtype == whole.dtype and (parts == whole).all()
+    monkeypatch.setattr(training, "FIT_VALUES", 100 * digits.n_dims)
+    few = training.some_images(digits, Rng((0,)))
+    assert len(few) == 100 and (few == training.some_images(digits, Rng((0,)))).all()
+    monkeypatch.setattr(training, "some_images", lambda *_: pytest.fail("nobody needs them"))
+    cls = method("untrained")
+    training.prepare(cls(digits, TINY_NETWORK, cls.Config()), digits, 0, RUNTIME)

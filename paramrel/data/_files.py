@@ -5,7 +5,8 @@ No library that is here resumes a download, so these are a few lines around ``re
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from paramrel.errors import UserError
 from paramrel.progress import progress
 
 BLOCK = 1 << 20
+SETTLED_NS = 2_000_000_000
+"""Age in ns from which the times of a file tell its contents apart: file systems count in ticks."""
 TIMEOUT_SEC = 30
 
 
@@ -38,6 +41,11 @@ class Form:
     name: str
     files: tuple[File, ...]
 
+    @property
+    def official(self) -> bool:
+        """True if a checksum is known of every file, so that all such forms hold the same."""
+        return bool(self.files) and all(file.digest for file in self.files)
+
 
 def digest_of(path: Path, algorithm: str) -> str:
     """Hexadecimal digest of a file, read in blocks."""
@@ -46,6 +54,31 @@ def digest_of(path: Path, algorithm: str) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+_sums: dict[Path, tuple[tuple[int, ...], str]] = {}
+"""SHA-256 of files that were read, beside size, times and inode at that moment."""
+
+
+def content_sum(path: Path) -> str:
+    """SHA-256 of a file; read once, and again whenever its size, times or inode have changed."""
+    stat = path.stat()
+    now = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    known = _sums.get(path)
+    if known and known[0] == now:
+        return known[1]
+    found = digest_of(path, "sha256")
+    if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
+        _sums[path] = (now, found)
+    return found
+
+
+def key_of(paths: Iterable[Path], root: Path) -> str:
+    """8 digits that stand for names, sizes and contents of files below ``root``."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(root)} {path.stat().st_size} {content_sum(path)}\n".encode())
+    return digest.hexdigest()[:8]
 
 
 def verify(name: str, path: Path, digest: str | None) -> str:

@@ -36,7 +36,8 @@ class Prepared(DataSet):
 
     prepared_once = True
     forms: ClassVar[tuple[Form, ...]] = ()
-    """Ways in which the files may lie; the first that is complete is taken. Those with addresses can be downloaded."""
+    """Ways in which the files may lie; the first that is complete is taken. Where its checksums are wrong, so is the next
+    one that is complete and has official checksums as well. Those with addresses can be downloaded."""
     counts: ClassVar[dict[Split, int]]
     """Images of each split."""
     by_hand: ClassVar[str] = ""
@@ -163,13 +164,35 @@ class Prepared(DataSet):
                     return form
             raise
 
-    def _convert(self, form: Form, partial: Path) -> dict[str, Any]:
-        root = data_root() if form.files else Path()
-        inputs = [
+    def stand_ins(self, form: Form) -> list[Form]:
+        """Forms that hold the same as ``form``: all, where every file of them has an official checksum."""
+        return [other for other in self.forms if other.official and form.official and other != form]
+
+    def _inputs(self, form: Form, root: Path) -> list[dict[str, Any]]:
+        """What the card says of the files. Raises ``UserError`` for a wrong checksum."""
+        return [
             {"path": f.path, "bytes": (root / f.path).stat().st_size, "sha256": verify(self.name, root / f.path, f.digest), "official_digest": f.digest}
             for f in form.files
         ]  # fmt: skip
+
+    def _sound(self, form: Form, root: Path) -> tuple[Form, list[dict[str, Any]], list[str]]:
+        """``form``, or where it is damaged the next of its ``stand_ins``; its files; why others were passed over."""
+        reasons: list[str] = []
+        for one in (form, *self.stand_ins(form)):
+            if all((root / file.path).is_file() for file in one.files):
+                try:
+                    return one, self._inputs(one, root), reasons
+                except UserError as error:
+                    reasons.append(str(error))
+        raise UserError(reasons[0])
+
+    def _convert(self, form: Form, partial: Path) -> dict[str, Any]:
+        root = data_root() if form.files else Path()
+        form, inputs, passed_over = self._sound(form, root)
         counts = {split: self.size(split) for split in SPLITS}
+        for split, count in counts.items():
+            if count == 0:
+                raise UserError(f"{self.name}: there is no {split} image in the {form.name}: both splits are needed")
         check_space(partial.parent, self.n_bytes)
         partial.mkdir()
         self._write(self.read(form, root), counts, partial)
@@ -177,6 +200,7 @@ class Prepared(DataSet):
         card = self.declaration() | self.details() | {
             "form": form.name, "inputs": inputs, "counts": counts, "fingerprint": self._digest(partial),
             "arrays": {name: {"bytes": (partial / name).stat().st_size} for name in names},
+            **({"passed_over": passed_over} if passed_over else {}),
         }  # fmt: skip
         write_json(partial / "card.json", card)
         return card
@@ -259,9 +283,11 @@ class Prepared(DataSet):
 
 
 def cache_root() -> Path:
-    """``$PARAMREL_CACHE``, or ``paramrel`` in the user's cache folder."""
+    """``$PARAMREL_CACHE``, or ``paramrel`` in the user's cache folder; ``~`` is the user's home."""
     given = os.environ.get("PARAMREL_CACHE")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paramrel"
+    if given:
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "paramrel"
 
 
 def _lock(folder: Path) -> FileLock:

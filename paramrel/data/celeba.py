@@ -1,6 +1,5 @@
 """CelebA: faces with 40 yes/no attributes, in the official partition. A name always means the same pixels."""
 
-import hashlib
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from paramrel.data._base import SPLITS, Split, data_root
-from paramrel.data._files import File, Form
+from paramrel.data._files import File, Form, content_sum, key_of
 from paramrel.data._jpeg import channels_first, decode
 from paramrel.data._prepared import Chunk, Prepared
 from paramrel.errors import UserError
@@ -88,6 +87,30 @@ class CelebA(Prepared):
         """Images of each part of the official partition, validation included (which is not converted)."""
         return {"train": self.size("train"), "valid": 19_867, "test": self.size("test")}
 
+    @property
+    def folder(self) -> Path:
+        """One for the official archive, and one for each other content: sizes and sums of all that is read count.
+
+        A folder of images has no official checksum, so that the name of the set does not say what is in it.
+        """
+        official = super().folder
+        try:
+            form = self.find()
+        except UserError:
+            return official  # the files are no longer needed once it is prepared
+        if form.name == IN_ZIP and form.official:
+            return official
+        return official.with_name(f"{official.name}-{self.key(form, data_root())}")
+
+    def stand_ins(self, form: Form) -> list[Form]:
+        """None: single images have no checksum."""
+        return []
+
+    def key(self, form: Form, root: Path) -> str:
+        """What stands for everything that is read."""
+        images = [root / FOLDER / name for name in self.table(form, root).names] if form.name == IN_FOLDER else []
+        return key_of([*(root / file.path for file in form.files), *images], root)
+
     def hint(self, root: Path) -> str:
         if not (root / META).is_file():
             return ""
@@ -117,7 +140,7 @@ class CelebA(Prepared):
         table = read_lists(self.name, root / ATTRIBUTE_LIST.path, root / PARTITION_LIST.path)
         if form.name == IN_ZIP:
             with open_zip(self.name, root / ARCHIVE.path) as archive:
-                files = {Path(name).name for name in archive.namelist()}
+                files = set(members_of(self.name, archive))
         else:
             files = {path.name for path in (root / FOLDER).glob("*.jpg")}
         return table, np.isin(table.names, sorted(files))
@@ -168,23 +191,19 @@ class CelebASubset(CelebA):
     )
 
     def find(self) -> Form:
-        form = super().find()
+        form, root = super().find(), data_root()
+        table = self.table(form, root)
+        for split in SPLITS:
+            if not len(table.rows(split)):
+                raise UserError(f"{self.name}: none of the {len(table.names)} images in the {form.name} belongs to the {split} split: add some")  # fmt: skip
         if form.name == IN_SHEETS:
-            root = data_root()
-            sheets = [f"{SHEETS}/sheet_{k:02d}.jpg" for k in range(-(-len(self.table(form, root).names) // CHUNK))]
+            sheets = [f"{SHEETS}/sheet_{k:02d}.jpg" for k in range(-(-len(table.names) // CHUNK))]
             sums = read_sums(self.name, root, [META, *sheets])
             return Form(form.name, tuple(File(path, sums[path]) for path in (META, *sheets)))
         return form
 
     def hint(self, root: Path) -> str:
         return ""
-
-    @property
-    def folder(self) -> Path:
-        """One for each subset: which images there are is part of the name."""
-        form, root = self.find(), data_root()
-        digest = hashlib.sha256("\n".join(self.table(form, root).names).encode()).hexdigest()[:8]
-        return super().folder.with_name(f"{super().folder.name}-{digest}")
 
     def size(self, split: Split) -> int:
         return len(self.table(self.find(), data_root()).rows(split))
@@ -242,9 +261,23 @@ def open_zip(name: str, path: Path) -> zipfile.ZipFile:
         raise UserError(f"{name}: {path} is damaged or no zip file ({error}): replace it") from error
 
 
+def members_of(name: str, archive: zipfile.ZipFile) -> dict[str, str]:
+    """Members by file name. Raises ``UserError`` for two images of one name."""
+    images = [member for member in archive.namelist() if member.endswith(".jpg")]
+    check_names(name, np.array([Path(member).name for member in images]), str(archive.filename))
+    return {Path(member).name: member for member in images}
+
+
+def check_names(name: str, names: np.ndarray, origin: str) -> None:
+    """Raises ``UserError`` for names that are not all different."""
+    values, counts = np.unique(names, return_counts=True)
+    if (counts > 1).any():
+        raise UserError(f"{name}: {origin} has {values[counts > 1][0]} {counts.max()} times: every image needs a name of its own")  # fmt: skip
+
+
 def from_zip(name: str, archive: zipfile.ZipFile) -> Callable[[str], Image.Image]:
     """Image by file name."""
-    members = {Path(member).name: member for member in archive.namelist()}
+    members = members_of(name, archive)
 
     def open_image(file: str) -> Image.Image:
         if file not in members:
@@ -259,9 +292,14 @@ def from_zip(name: str, archive: zipfile.ZipFile) -> Callable[[str], Image.Image
     return open_image
 
 
-@lru_cache(maxsize=2)
 def read_lists(name: str, attributes: Path, partition: Path) -> Table:
     """The official list files. Raises ``UserError`` where they are damaged or do not belong together."""
+    return _parsed(name, attributes, partition, content_sum(attributes), content_sum(partition))
+
+
+@lru_cache(maxsize=2)
+def _parsed(name: str, attributes: Path, partition: Path, *sums: str) -> Table:
+    """``read_lists`` of files of these contents."""
     try:
         lines = attributes.read_text().split("\n")
         n, columns = int(lines[0]), tuple(lines[1].split())
@@ -274,6 +312,7 @@ def read_lists(name: str, attributes: Path, partition: Path) -> Table:
     names = np.array([row[0] for row in rows])
     if columns != ATTRIBUTES or len(rows) != n or values.shape[1:] != (40,) or [p[0] for p in parts] != names.tolist():
         raise UserError(f"{name}: {attributes} and {partition} do not match: {len(rows)} and {len(parts)} images, {len(columns)} attributes (40 expected), {n} announced: replace them")  # fmt: skip
+    check_names(name, names, str(attributes))
     return Table(names, (values > 0).astype(np.int64), numbers)
 
 
@@ -287,6 +326,7 @@ def read_meta(name: str, path: Path) -> Table:
     n = len(names)
     if values.shape != (n, 40) or partition.shape != (n,) or tuple(columns) != ATTRIBUTES:
         raise UserError(f"{name}: in {path} the attributes are {values.shape} and the partition {partition.shape} for {n} images: the label file does not match")  # fmt: skip
+    check_names(name, names, str(path))
     return Table(names, values.astype(np.int64), partition)
 
 

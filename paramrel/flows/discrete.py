@@ -12,7 +12,7 @@ from paramrel.rng import Rng
 from paramrel.spectrum import Spectrum
 
 LEAST_CHANCE = 1e-3
-"""Least probability of a class that ``output_model`` gives: its Gaussian may be sure of what the network has to doubt."""
+"""Least probability of a class that ``output_model`` gives. Its Gaussian may be sure where the network has to doubt."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,13 @@ class DiscreteFlow(Flow):
     input_model: Spectrum | None = None
     """K = 2: a Gaussian model of the images, whose estimate of x = -1, 1 is a further input of the decoder."""
     output_model: Spectrum | None = None
-    """K = 2: a Gaussian model of the images, whose estimate (1 + xhat)/2 of P(class 1) the output's logits are added to."""
+    """K = 2: a Gaussian model of the images. The logit of its estimate of P(class 1), (1 + xhat)/2, joins the output."""
 
     def __post_init__(self) -> None:
         if self.n_classes > 2 and (self.input_model is not None or self.output_model is not None):
             raise UserError(
-                f"a Gaussian model of {self.n_classes} classes per pixel says nothing of their odds: set precondition to none"
+                f"a Gaussian model of {self.n_classes} classes per pixel says nothing of their odds: "
+                "set precondition to none"
             )
 
     @property
@@ -85,8 +86,8 @@ class DiscreteFlow(Flow):
         return expand(self.beta(u), e) * (self.n_classes * e - 1)
 
     def noise_free(self, images: Tensor, u: Tensor) -> Tensor:
-        """K = 2: logits beta(u) (2 p - 1) of pixel values p = P(class 1), which for binary images are ``mean_state``, and
-        for grey ones its mean over their Bernoulli draws. K > 2: each value is its nearest class."""
+        """K = 2: logits beta(u) (2 p - 1) of pixel values p = P(class 1), which for binary images are ``mean_state``,
+        and for grey ones its mean over their Bernoulli draws. K > 2: each value is its nearest class."""
         if self.n_classes > 2:
             return super().noise_free(images, u)
         p = torch.stack((1 - images, images), -1)
@@ -152,8 +153,8 @@ class DiscreteFlow(Flow):
         return output.argmax(-1)
 
     def read(self, state: Tensor, output: Tensor) -> Tensor:
-        """Mode of theta_1 p_O. The network gives p_O without a share of theta, and may doubt a class of which theta_1 is
-        sure to 21 nats; the product lets either overrule the other's doubt."""
+        """Mode of theta_1 p_O. The network gives p_O without a share of theta, and may doubt a class of which theta_1
+        is sure to 21 nats; the product lets either overrule the other's doubt."""
         return (state + output).argmax(-1)
 
     def draw(self, output: Tensor, rng: Rng) -> Tensor:

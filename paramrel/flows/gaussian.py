@@ -155,8 +155,8 @@ class GaussianFlow(Flow):
         return (x - self.direction(output)).square()
 
     def error_weight(self, u: Tensor) -> Tensor:
-        """1 + beta(u) = 1/(1 - gamma); with ``output_model`` one over its mean posterior variance, as the output's units
-        are then its deviations."""
+        """1 + beta(u) = 1/(1 - gamma); with ``output_model`` one over its mean posterior variance, as the output's
+        units are then its deviations."""
         if self.output_model is None:
             return super().error_weight(u)
         return self.output_model.loss_weight(self.gamma(u), self.variance(u))

@@ -21,8 +21,8 @@ class LastSample(Flow):
     Of ``n`` steps of equal length the last one before u has accuracy beta(u) - beta(u - 1/n), and what it says is what
     ``flow`` says at the earlier time that has so much accuracy (``heard``). Between two steps the window slides.
     Losses keep the weight of their u: a receiver that reads only the last sample is a receiver, so the loss is a
-    bound too, a worse one. Up to u = 1/n it is the flow itself. There is no ODE, since v at u does not lead on to v later: no
-    subcode, no deterministic round trip.
+    bound too, a worse one. Up to u = 1/n it is the flow itself. There is no ODE, since v at u does not lead on to v
+    later: no subcode, no deterministic round trip.
     """
 
     def __init__(self, flow: Flow, n: int) -> None:

@@ -9,8 +9,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from paramrel.data import DataSet
+from paramrel.errors import Unsupported
 from paramrel.flows import Flow, LastSample, Output
 from paramrel.method import Method
+from paramrel.noise import NOISES, point, snr
 from paramrel.preconditioning import PreconditioningConfig
 from paramrel.rng import Rng
 from paramrel.settings import Network
@@ -49,6 +51,8 @@ class FlowMethod(Method[F]):
     """A decoder psi(theta_u, u, z) over a Bayesian flow; subclasses say where z comes from."""
 
     Config: ClassVar[type[FlowConfig]]
+    table_times = (0.1, 0.3, 0.5, 0.7, 0.9)
+    """Flow times at which decoders of tables are compared, whose columns have noise of their own."""
     decoder: nn.Module
     """(network input, u (N,), z) to what ``Flow.output`` reads, (N, C, H, W)."""
 
@@ -76,6 +80,30 @@ class FlowMethod(Method[F]):
         """Measure the model of the images, where one is asked for."""
         if self.spectrum is not None:
             self.spectrum.measure(images, rng)
+
+    @property
+    def noise_times(self) -> dict[float, float]:
+        """The flow times u of ``NOISES``, as far as the flow reaches them (accuracy beta(u) = 1/sigma^2); none for tables."""
+        try:
+            times = {noise: float(self.flow.time_at(torch.tensor(snr(noise), dtype=torch.float64))) for noise in NOISES}
+        except Unsupported:
+            return {}
+        return {noise: time for noise, time in times.items() if time <= 1}
+
+    def usage_points(self) -> dict[str, float]:
+        """Names and flow times of the points at which losses with swapped codes are compared."""
+        by_noise = {point(noise): time for noise, time in self.noise_times.items()}
+        return by_noise or {f"u={time}": time for time in self.table_times}
+
+    def usage_loss(self, x: Tensor, output: Output, u: Tensor) -> Tensor:
+        """SNR/2 |x - xhat|^2, the bound's loss per unit of ln SNR at u, nats per image: (N,).
+
+        With SNR = beta(u) the bound is int SNR/2 |x - xhat|^2 d ln SNR (arXiv 2107.00630, Eq. 18), whatever the times are
+        called. Of tables, whose columns have accuracies of their own, per unit of u.
+        """
+        if not self.noise_times:
+            return self.flow.loss(x, output, u).flatten(1).sum(1)
+        return self.flow.beta(u) / 2 * self.flow.squared_error(x, output).flatten(1).sum(1)
 
     def paths(self, x: Tensor, n_steps: int, rng: Rng) -> Tensor:
         """By n_steps Bayesian updates with sender samples of x."""

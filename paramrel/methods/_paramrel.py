@@ -84,7 +84,6 @@ class ParamRel(FlowMethod[P]):
     source = "arXiv 2405.15268, section 3; look-ahead codes and theta dropout are ours"
     Config: ClassVar[type[ParamRelConfig]]
     variants = VARIANTS
-    usage_times = (0.1, 0.3, 0.5, 0.7, 0.9)
 
     def __init__(self, data: DataSet, net: Network, config: P) -> None:
         super().__init__(data, net, config)
@@ -113,9 +112,9 @@ class ParamRel(FlowMethod[P]):
     def loss(self, batch: Tensor, rng: Rng) -> LossTerms:
         """(L + (1 - gamma) KL[q(z | theta_s, s) || N(0, I)])/D + (gamma + lambda - 1) MMD[q(z), N(0, I)].
 
-        This is Eq. 6 of arXiv 2405.15268; it and Eqs. 3 and 9 print wrong signs, these pull q(z) towards the prior. L is
-        the flow's loss at u (``Flow.loss``, nats per image), or the weighted squared error of ``times``; images whose
-        theta is dropped count ``dropped_weight`` times in L. Reported are L, KL and MMD without their weights.
+        This is Eq. 6 of arXiv 2405.15268; it and Eqs. 3 and 9 print wrong signs, these pull q(z) towards the prior. L
+        is the flow's loss at u (``Flow.loss``, nats per image), or the weighted squared error of ``times``; images
+        whose theta is dropped count ``dropped_weight`` times in L. Reported are L, KL and MMD without their weights.
         """
         x, uniform = self.flow.to_flow(batch), rng.stratified("u", len(batch))
         u = uniform if self.times is None else self.times.draw(uniform)
@@ -233,23 +232,23 @@ class ParamRel(FlowMethod[P]):
         return Nll(data, kl, (flow + reconstruction).flatten(2).sum(2))
 
     def decoder_loss(self, x: Tensor, swap: Swap, rng: Rng) -> dict[str, Tensor]:
-        """Flow loss at fixed u, with codes from the source that training used."""
+        """Loss at fixed noise (``usage_points``), with codes from the source that training used."""
         x, losses = self.flow.to_flow(x), {}
-        for time in self.usage_times:
-            at = rng.at(f"u={time}")
+        for name, time in self.usage_points().items():
+            at = rng.at(name)
             u = torch.full((len(x),), time, device=x.device)
             theta = self.flow.sample(x, u, at.at("theta"))
             z = self._draw(*self._posterior(*self.source_of_codes.draw(x, theta, u, at)), at, "z")
-            losses[f"u={time}"] = self.flow.loss(x, self._output(theta, u, swap(z)), u).flatten(1).sum(1)
+            losses[name] = self.usage_loss(x, self._output(theta, u, swap(z)), u)
         return losses
 
     def attention(self, x: Tensor, rng: Rng) -> Tensor:
         """At the times of ``decoder_loss``, with the images' own codes."""
         z, x = self.encode(x).mean, self.flow.to_flow(x)
         with recorded_shares(self.decoder) as shares:
-            for time in self.usage_times:
+            for name, time in self.usage_points().items():
                 u = torch.full((len(x),), time, device=x.device)
-                self._output(self.flow.sample(x, u, rng.at(f"u={time}")), u, z)
+                self._output(self.flow.sample(x, u, rng.at(name)), u, z)
         return mean_shares(shares, self.data.shape[1:])
 
     @property

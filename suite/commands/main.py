@@ -52,7 +52,10 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Train anew what is trained already.")] = False,
 ) -> None:  # fmt: skip
     """Train one cell, or go on where a killed training stopped."""
+    from suite.graph.check import check
+
     chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
+    check(cell)
     if dry_run:
         _print_json({"path": str(runs / cell.path), "resolved": cell.resolved, "runtime": chosen.runtime.model_dump()})
         return
@@ -79,7 +82,7 @@ def train(
         data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now
         for folder in (run, state / cell.path):
             check_writable(folder)
-        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        take_gpu(state)
         begin(state / cell.path)
         seconds = train_method(
             cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path, cell.path
@@ -108,7 +111,7 @@ def encode(
 
     with hold(state, run / codes_name(chosen.evaluate)):
         sweep(run, codes_name(chosen.evaluate), timing_name(chosen.evaluate))
-        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        take_gpu(state)
         print(encode_cell(cell, chosen.evaluate, chosen.runtime, run))
     if (run / "run.json").exists():  # the weights were read: the training's last checkpoint is no longer wanted
         shutil.rmtree(state / cell.path, ignore_errors=True)
@@ -130,7 +133,7 @@ def explore(
     run = runs / cell.path
     with hold(state, run / explorer_name(chosen.evaluate)):
         sweep(run, explorer_name(chosen.evaluate))
-        take_gpu(state, chosen.runtime.trainings_per_gpu)
+        take_gpu(state)
         print(explore_cell(cell, chosen.evaluate, chosen.runtime, run))
 
 
@@ -175,7 +178,7 @@ def evaluate(
     from suite.measure.shown import form_called, lines, shown
 
     names, chosen = tuple(metric or ()), form_called(form)
-    more = {
+    more: dict[str, Any] = {
         "given": parse_options(option or ()), "jobs": jobs or 1, "shuffled": shuffle_labels, "missing_label": missing,
         "kept": state / "evaluate" if state else None,
     }  # fmt: skip

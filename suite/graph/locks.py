@@ -131,28 +131,40 @@ def busy(state: Path, run: Path) -> bool:
     return any(holder(lock) for lock in lock_path(state, run).with_suffix("").rglob("*.lock"))
 
 
-def take_gpu(state: Path, per_gpu: int) -> None:
-    """Choose a GPU that has room, by CUDA_VISIBLE_DEVICES; before CUDA is first used.
+SHARES = 64
+"""Most jobs that are spread over GPUs before CUDA chooses."""
 
-    Does nothing on a cluster, which has chosen, and where there is one GPU or none. ``per_gpu`` jobs share a GPU; a
-    job beyond that takes the one that CUDA takes.
+
+def take_gpu(state: Path) -> None:
+    """Choose the GPU that the fewest jobs have taken, by CUDA_VISIBLE_DEVICES; before CUDA is first used.
+
+    Does nothing where there is one GPU or none. On a cluster the GPUs are those of this job, whose numbers mean nothing
+    to others.
     """
     import torch
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
-    if "SLURM_JOB_ID" in os.environ or len(gpus) < 2:
+    if len(gpus) < 2:
         return
-    for slot in range(per_gpu):
+    place = (
+        f"{socket.gethostname()}-{os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else socket.gethostname()
+    )
+    for share in range(SHARES):
         for gpu in gpus:
-            path = lock_path(state, Path(socket.gethostname()) / f"gpu-{gpu}-{slot}")
-            check_writable(path.parent)
-            file = path.open("a+")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.close()
-                continue
-            _HELD.append(file)
-            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-            return
+            if _take(lock_path(state, Path(place) / f"gpu-{gpu}-{share}")):
+                os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+                return
+
+
+def _take(path: Path) -> bool:
+    """Lock a file until this process ends, if nobody has."""
+    check_writable(path.parent)
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    _HELD.append(file)
+    return True

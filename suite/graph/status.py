@@ -36,9 +36,10 @@ class Job:
 
 def jobs(plan: Plan, logs: Path = Path("logs")) -> list[Job]:
     """Every stage of every cell; few cells have a control or frames for the explorer."""
+    refused = never_submitted(newest_log())
     some = {"control": set(plan.controlled), "explore": set(plan.explored)}
     return [
-        _job(plan, cell, stage, logs)
+        _job(plan, cell, stage, logs, refused)
         for cell in plan.cells.values()
         for stage in STAGES
         if stage not in some or cell.path in some[stage]
@@ -58,7 +59,7 @@ def _checked(plan: Plan, stage: str) -> tuple[str, ...]:
     return before + ((made[stage],) if stage in made else ())
 
 
-def _job(plan: Plan, cell: PlannedCell, stage: str, logs: Path) -> Job:
+def _job(plan: Plan, cell: PlannedCell, stage: str, logs: Path, refused: dict[str, str]) -> Job:
     path, log = output(plan, cell, stage), logs / stage / f"{cell.path}.log"
     if path.exists():
         wrong = next(faults(path.parent, *_checked(plan, stage), whole=False), None)
@@ -73,7 +74,7 @@ def _job(plan: Plan, cell: PlannedCell, stage: str, logs: Path) -> Job:
     before = {"encode": "train", "evaluate": "encode", "control": "encode", "explore": "encode"}
     previous = output(plan, cell, before[stage]) if stage != "train" else None
     if log.exists() and (previous is None or (previous.exists() and log.stat().st_mtime >= previous.stat().st_mtime)):
-        return Job(cell, stage, "failed", log, last_line(log))
+        return Job(cell, stage, "failed", log, why(log, refused))
     return Job(cell, stage, "waiting", log)
 
 
@@ -88,11 +89,37 @@ def _progress(plan: Plan, cell: PlannedCell) -> tuple[float, str]:
     return (done / steps, f", step {done} of {steps}") if steps else (0.0, f", step {done}")
 
 
-def last_line(log: Path) -> str:
-    """The last line of a log that says something; progress bars are none."""
+def why(log: Path, refused: dict[str, str]) -> str:
+    """Why a job failed: the last line of its log that says something (progress and the device say nothing); of an empty
+    log, which Snakemake makes for a job that never ran, what the cluster said."""
     text = log.read_text(errors="replace").replace("\r", "\n")
-    lines = [line.strip() for line in text.splitlines() if line.strip() and "it/s" not in line and "s/it" not in line]
-    return lines[-1] if lines else "the log is empty: it was killed, or never started"
+    if not text and str(log) in refused:
+        return f"never submitted: {refused[str(log)]}"
+    quiet = ("it/s", "s/it", "device: ")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not any(word in line for word in quiet)]
+    return lines[-1] if lines else "it was killed: its log says nothing"
+
+
+def newest_log() -> Path | None:
+    """The log of the Snakemake that began last in this folder."""
+    return max(Path(".snakemake/log").glob("*.snakemake.log"), default=None)
+
+
+def failures(log: Path | None) -> list[tuple[str, list[str], str]]:
+    """What Snakemake's own log calls failed: (rule or group, logs of its jobs, all that is said of it)."""
+    text = log.read_text(errors="replace") if log and log.exists() else ""
+    blocks = re.findall(r"^Error in (?:rule|group|group job) ([^:\n]+):\n(.*?)(?=^\[|^Error in |\Z)", text, re.M | re.S)
+    return [(name, re.findall(r"^\s+log: (\S+)", block, re.M), block) for name, block in blocks]
+
+
+def never_submitted(log: Path | None) -> dict[str, str]:
+    """Logs of jobs that Slurm refused -> what it said."""
+    found = {}
+    for _, logs, block in failures(log):
+        said = re.search(r"SLURM sbatch failed. The error message was '(.*?)'\.\n", block, re.S)
+        if said:
+            found |= dict.fromkeys(logs, " ".join(said[1].replace("sbatch: error:", "").split()))
+    return found
 
 
 def seconds_per_stage(plan: Plan, logs: Path) -> dict[tuple[str, str, str], float]:
@@ -174,11 +201,8 @@ def show_failed(failed: list[Job]) -> str:
 
 def other_failures(log: Path) -> list[str]:
     """Rules that Snakemake's own log calls failed, with what it says of their logs; for rules that no cell has."""
-    text = log.read_text(errors="replace") if log.exists() else ""
-    blocks = re.findall(r"^Error in (?:rule|group job) ([^:]+):\n((?:    .*\n|\s*\n)*)", text, re.MULTILINE)
     found = []
-    for rule, block in blocks:
-        logs = re.findall(r"^\s+log: (\S+)", block, re.MULTILINE)
+    for rule, logs, _ in failures(log):
         if not set(STAGES) & {Path(path).parts[1] for path in logs if path.startswith("logs/")}:
             found.append(f"  {rule}: {', '.join(logs) or 'no log'}")
     return list(dict.fromkeys(found))

@@ -195,7 +195,7 @@ def _measured(outcome: Outcome, seed: int) -> dict[str, Any]:
         "direction": metric.direction,
         "unit": metric.unit,
     }
-    nothing = {"value": None, "n": 0, "folds": [], "chance": None, "extra": {}}
+    nothing: dict[str, Any] = {"value": None, "n": 0, "folds": [], "chance": None, "extra": {}}
     if ready is None:
         return row | nothing | {"note": outcome.reason}
     try:

@@ -26,7 +26,9 @@ def read_npz(path: Path, wanted: Collection[str]) -> tuple[dict[str, np.ndarray]
 
     Others are not unpacked. Reasons: Python objects, damage, and more bytes unpacked than 1 GiB and 100 times the file.
     """
-    arrays, reasons, limit = {}, {}, max(ALWAYS, PACKED * path.stat().st_size) if path.exists() else 0
+    arrays: dict[str, np.ndarray] = {}
+    reasons: dict[str, str] = {}
+    limit = max(ALWAYS, PACKED * path.stat().st_size) if path.exists() else 0
     with _opened(path) as file:
         for member in file.namelist():
             name = member.removesuffix(".npy")

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import Field, FiniteFloat, model_validator
 
-from metrics import metrics
-from paramrel.data import datasets
-from paramrel.errors import UserError, unknown
+from metrics import METRICS
+from paramrel.data import DATASETS
+from paramrel.errors import UserError
 from paramrel.files import read_record, write_text
-from paramrel.method import methods
+from paramrel.method import METHODS
+from paramrel.registry import Registry
 from paramrel.settings import Frozen
 from suite.graph.cells import Cell, cells, controls, run_dir, skipped
 from suite.graph.chain import TRAINED, check_codes
@@ -53,10 +54,13 @@ class Row(Frozen):
 
     @model_validator(mode="after")
     def _sound(self) -> "Row":
-        for column, known in (("dataset", datasets()), ("method", methods()), ("metric", metrics())):
-            if getattr(self, column) not in known:
-                raise ValueError(f"column {column}: {unknown(column, getattr(self, column), known)}")
-        declared = metrics()[self.metric]
+        known: dict[str, Registry[Any]] = {"dataset": DATASETS, "method": METHODS, "metric": METRICS}
+        for column, registry in known.items():
+            try:
+                registry.get(getattr(self, column))
+            except UserError as error:
+                raise ValueError(f"column {column}: {error}") from error
+        declared = METRICS.get(self.metric)
         if self.direction != declared.direction:
             raise ValueError(f"column direction: {self.metric} is {declared.direction!r}, not {self.direction!r}")
         low, high = declared.range
@@ -141,8 +145,8 @@ def _nothing(
     common = {"dataset": data, "data_sha256": "", "method": name, "variant": variant, "seed": seed, "cell": cell}
     return [
         common | {
-            "metric": measure, "metric_version": metrics()[measure].version, "fold": "mean", "value": None, "n": 0,
-            "chance": None, "direction": metrics()[measure].direction, "unit": metrics()[measure].unit, "note": reason,
+            "metric": measure, "metric_version": METRICS.members[measure].version, "fold": "mean", "value": None, "n": 0,
+            "chance": None, "direction": METRICS.members[measure].direction, "unit": METRICS.members[measure].unit, "note": reason,
         }
         for measure in metric_names(preset.evaluate)
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from paramrel.errors import UserError, unknown
+from paramrel.errors import UserError, nearest, unknown
 from paramrel.files import read_record
 from suite.graph.chain import TRAINED, faults
 from suite.graph.hashing import file_sha256
@@ -95,18 +95,22 @@ def find_line(opened: Opened, row: str) -> int:
     """The line that is meant. Raises ``UserError`` where there is none, or more than one."""
     lines = [i for i, name in enumerate(opened.names) if name == row]
     if not lines:
+        lines = [i for i, name in enumerate(opened.names) if name.casefold() == row.casefold()]
+    if not lines:
         wanted = set(row.split(" / "))
         lines = [i for i, line in enumerate(opened.made.lines) if all(_called(opened, line, part) for part in wanted)]
     if len(lines) == 1:
         return lines[0]
     if lines:
         raise UserError(f"row {row!r} could be: {'; '.join(opened.name(i) for i in lines[:8])}")
-    raise unknown("row", row, opened.names)
+    parts = {part for name in opened.names for part in name.split(" / ")}
+    raise unknown("row", row, parts if nearest(row, parts) else opened.names)
 
 
 def _called(opened: Opened, line: Line, part: str) -> bool:
-    """Whether one of a line's keys is called so: in the table's words, or by its registered name."""
-    return any(part in (line[key].text, line[key].name) for key in opened.keys)
+    """Whether one of a line's keys is called so: in the table's words, or by its registered name; in any case."""
+    names = {str(name).casefold() for key in opened.keys for name in (line[key].text, line[key].name)}
+    return part.casefold() in names
 
 
 def explain(opened: Opened, line: int, column: Column, runs: Path) -> str:

@@ -53,6 +53,12 @@ COMMON = shlex.join(
     ["--config", PLAN.config, "--preset", PLAN.name, "--runs", RUNS]
 )
 
+# On a cluster the jobs of a group run one after the other (Slurm's plugin waits for each), so they ask for the cores and
+# the memory of one, and for the time of all; the cores of the machine that submits say nothing of the nodes'.
+if IS_MAIN and workflow.resource_settings.nodes is not None:
+    workflow.resource_settings.cores = sys.maxsize
+    workflow.register_resource("_cores", PLAN.threads)
+
 # GPUs of this machine are handed out one job at a time (runtime.trainings_per_gpu: several). Clusters count their own.
 if (
     IS_MAIN
@@ -105,6 +111,24 @@ def arguments(wildcards):
 def n_gpus(wildcards):
     """GPUs of a job that runs a model: none where the device is chosen automatically and there is none."""
     return int(PLAN.device == "cuda" or (PLAN.device == "auto" and PLAN.n_gpus > 0))
+
+
+def check_cluster():
+    """Ask Slurm once for what jobs will ask of it; one line where it would refuse."""
+    from snakemake.logging import logger
+    from snakemake_executor_plugin_slurm.accounts import validate_account
+
+    from suite.graph.cluster import check
+
+    jobs = [
+        job for job in workflow.dag.needrun_jobs() if not workflow.is_local(job.rule)
+    ]
+    try:
+        check(
+            [job.resources for job in jobs], lambda name: validate_account(name, logger)
+        )
+    except UserError as error:
+        raise WorkflowError(f"error: {error}")
 
 
 def forced():

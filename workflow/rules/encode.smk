@@ -13,7 +13,7 @@ rule encode:
         "logs/benchmark/encode/{cell}.tsv"
     priority: 1
     group:
-        "measure"
+        "encode"
     threads: PLAN.threads
     resources:
         gpu=n_gpus,
@@ -39,7 +39,7 @@ rule explore:
     benchmark:
         "logs/benchmark/explore/{cell}.tsv"
     group:
-        "measure"
+        "encode"
     threads: PLAN.threads
     resources:
         gpu=n_gpus,

@@ -37,6 +37,12 @@ rule report_page:
         "paramrel report {params.common} --state {params.state:q} --drawn {params.drawn:q} --stamp {output.stamp:q} > {log:q} 2>&1"
 
 
+# Before the first job, and not in a dry run.
+onstart:
+    if IS_MAIN and workflow.executor_plugin.name == "slurm":
+        check_cluster()
+
+
 onerror:
     if IS_MAIN:
         shell(

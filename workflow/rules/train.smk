@@ -28,12 +28,12 @@ rule train:
         "paramrel train {params.cell} {params.common} --state {params.state:q} > {log:q} 2>&1"
 
 
-# What is not trained takes seconds: on a cluster it shares a job with what is measured of it.
+# What is not trained takes seconds: on a cluster several share a job.
 use rule train as fit with:
     wildcard_constraints:
         cell=cells_where(lambda cell: not cell.trained),
     group:
-        "measure"
+        "fit"
     resources:
         gpu=0,
         mem_mb=lambda wildcards, attempt: 3000 * attempt,

@@ -5,9 +5,9 @@ import pandas as pd
 from paramrel.data import dataset
 from paramrel.method import method
 from suite.show.statistics import Summary
-from suite.show.tables import Table, label, measured, method_rows, show
+from suite.show.tables import Table, label, method_rows, show
 from suite.show.tables.by_data_set import by_data_set
-from suite.show.tables.from_rows import metrics_of
+from suite.show.tables.from_rows import PerSeed, metrics_of
 
 IGNORED = 1.05
 """A decoder whose loss with another image's code is less than this times its loss with the image's own ignores it."""
@@ -102,5 +102,7 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
 
 
 def _summaries(rows: pd.DataFrame, data: str, name: str) -> dict[Key, Summary]:
-    found = {key: measured(rows, data, *key, name).summary for key in method_rows(rows[rows.dataset == data])}
+    mine = rows[rows.dataset == data]
+    per_seed = PerSeed(mine)
+    found = {key: per_seed.measured(data, *key, name).summary for key in method_rows(mine)}
     return {key: summary for key, summary in found.items() if summary is not None}

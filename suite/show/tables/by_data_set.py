@@ -13,11 +13,11 @@ from paramrel.data import dataset
 from paramrel.method import method
 from suite.show.tables.entries import DASH, DATA_SET, METHOD, Line, Styled, Table, mark_best
 from suite.show.tables.from_rows import (
+    PerSeed,
     data_entry,
     floor_lines,
     label,
     last_notes,
-    measured,
     method_entry,
     method_rows,
     metric_column,
@@ -35,15 +35,27 @@ def usage_table(rows: pd.DataFrame) -> Table:
     """Is the latent used?"""
     table = by_data_set(rows, metrics_of("latent_usage"))
     note = (
-        "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 − t/T) and of the whole image for "
-        "autoencoders. At the same u a flow and a diffusion see an image through different noise, so their losses may be "
-        "far apart. permuted/own = 1 and agreement at chance mean that the decoder ignores z. Chance is the share of the "
+        f"{_where_losses_are(rows)} permuted/own = 1 and agreement at chance mean that the decoder ignores z. Chance is the share of the "
         "largest class; a decoder that ignores z and makes classes as often as the data gets the sum of their squared shares, "
         "which is less, and images that the probe cannot read, such as noisy ones, get anything. "
         "z = 0 and prior z: mean and draws of the method's prior, N(0, I) but for points: of DiffAE, EncDiff and InfoDiffusion "
         "their latent diffusion, of ParamReL the Gaussian that they are scattered like. AE has none: N(0, I)."
     )
     return table.with_remarks(note, *_warnings(rows), *last_notes(table.lines, rows))
+
+
+def _where_losses_are(rows: pd.DataFrame) -> str:
+    """At which noise losses are compared. The first version of the metrics took a flow time."""
+    if (rows[rows.metric == "permuted_ratio"].metric_version > 1).any():
+        return (
+            "loss: nats per held-out image, at noise of half of the data's range for flows and diffusions (SNR/2 |x − xhat|², "
+            "the bound's loss per unit of ln SNR), and of the whole image for autoencoders; of tables at u = 0.3."
+        )
+    return (
+        "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 − t/T) and of the whole image for "
+        "autoencoders. At the same u a flow and a diffusion see an image through different noise, so their losses may be "
+        "far apart."
+    )
 
 
 def likelihood_table(rows: pd.DataFrame) -> Table:
@@ -104,9 +116,14 @@ def by_data_set(rows: pd.DataFrame, names: Sequence[str]) -> Table:
     kept = [name for name in names if rows[rows.metric == name].value.notna().any()]
     columns = [metric_column(name) for name in kept]
     lines: list[Line] = []
+    lost = unmeasured(rows, LINE)
+    per_seed = PerSeed(rows)
     absent: dict[tuple[str, str], list[str]] = {}
     for data in rows.dataset.unique():
-        mine, without = _lines(rows, data, kept or names, bool(kept))
+        keys = method_rows(rows[rows.dataset == data])
+        if not kept:  # no metric has a value: those that failed on everything are named
+            keys = [key for key in keys if (data, *key) in lost]
+        mine, without = _lines(per_seed, data, keys, kept or names)
         floors = floor_lines(rows, data, columns) if mine else []
         for column in columns:
             if not metric(column.metric).unranked:
@@ -119,17 +136,12 @@ def by_data_set(rows: pd.DataFrame, names: Sequence[str]) -> Table:
 
 
 def _lines(
-    rows: pd.DataFrame, data: str, names: Sequence[str], any_kept: bool
+    per_seed: PerSeed, data: str, keys: Sequence[tuple[str, str]], names: Sequence[str]
 ) -> tuple[list[Line], list[tuple[str, str]]]:
-    """The lines of a data set's methods; and the methods that have none of the metrics, with the reasons.
-
-    Where no metric has a value at all (not ``any_kept``) only those that failed on everything are named.
-    """
-    lines, absent, lost = [], [], unmeasured(rows, LINE)
-    for key in method_rows(rows[rows.dataset == data]):
-        if not any_kept and (data, *key) not in lost:
-            continue
-        found = {name: measured(rows, data, *key, name) for name in names}
+    """The lines of a data set's methods; and the methods that have none of the metrics, with the reasons."""
+    lines, absent = [], []
+    for key in keys:
+        found = {name: per_seed.measured(data, *key, name) for name in names}
         if any(one.summary for one in found.values()):
             entries = {metric_column(name): value_entry(one, name) for name, one in found.items()}
             lines.append(Line({METHOD: method_entry(*key)} | entries))
@@ -150,12 +162,13 @@ def _unranked(names: Sequence[str]) -> list[str]:
 def _warnings(rows: pd.DataFrame) -> list[str]:
     """Trained methods whose posterior collapsed, and those that learned nothing that a probe or an image shows."""
     found = []
+    per_seed = PerSeed(rows)
     for data in rows.dataset.unique():
-        floor = measured(rows, data, "untrained", "default", "accuracy").summary
+        floor = per_seed.measured(data, "untrained", "default", "accuracy").summary
         levels = rows[(rows.dataset == data) & (rows.metric == "agreement")].chance.dropna()
         for key in method_rows(rows):
             accuracy, agreement, units = (
-                measured(rows, data, *key, name).summary for name in ("accuracy", "agreement", "active_units")
+                per_seed.measured(data, *key, name).summary for name in ("accuracy", "agreement", "active_units")
             )
             if not method(key[0]).trained:
                 continue

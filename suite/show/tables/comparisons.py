@@ -9,7 +9,15 @@ from metrics import metric
 from paramrel.method import method
 from suite.show.statistics import compare, holm, smallest_p
 from suite.show.tables.entries import DATA_SET, METHOD, Column, Entry, Line, Origin, Table, of_summary
-from suite.show.tables.from_rows import data_entry, lines_of, method_entry, method_rows, metric_column, metrics_of, of
+from suite.show.tables.from_rows import (
+    PerSeed,
+    data_entry,
+    lines_of,
+    method_entry,
+    method_rows,
+    metric_column,
+    metrics_of,
+)
 
 METRIC, AGAINST = Column("metric", key=True), Column("against", key=True)
 DIFFERENCE, P, HOLM = Column("difference"), Column("p"), Column("p (Holm)")
@@ -24,11 +32,12 @@ def statistics_table(rows: pd.DataFrame) -> Table:
     where a preset has none).
     """
     lines: list[Line] = []
+    per_seed = PerSeed(rows)
     for data in rows.dataset.unique():
+        keys = method_rows(rows[rows.dataset == data])
         for name in metrics_of("statistics"):
-            lines += _family(rows, data, name)
-    seeds = {line[DIFFERENCE].n for line in lines if line[P].value is not None}
-    return Table((DATA_SET, METRIC, METHOD, AGAINST, DIFFERENCE, P, HOLM), tuple(lines), tuple(_notes(lines, seeds)))
+            lines += _family({key: _by_seed(per_seed.of(data, *key, name)) for key in keys}, data, name)
+    return Table((DATA_SET, METRIC, METHOD, AGAINST, DIFFERENCE, P, HOLM), tuple(lines), tuple(_notes(lines)))
 
 
 def pairs(keys: list[tuple[str, str]]) -> list[tuple[tuple[str, str], tuple[str, str]]]:
@@ -39,15 +48,14 @@ def pairs(keys: list[tuple[str, str]]) -> list[tuple[tuple[str, str], tuple[str,
     return [(key, other) for key in ours for other in keys if other not in ours] + list(combinations(ours, 2))
 
 
-def _family(rows: pd.DataFrame, data: str, name: str) -> list[Line]:
-    """The lines of one data set and metric; methods without a value have none."""
-    values = {key: _by_seed(of(rows, data, *key, name)) for key in method_rows(rows[rows.dataset == data])}
+def _family(values: dict[tuple[str, str], pd.DataFrame], data: str, name: str) -> list[Line]:
+    """The lines of one data set and metric, from the values of each method by seed; those without a value have none."""
     keys = {DATA_SET: data_entry(data), METRIC: Entry(text=metric_column(name).heading, name=name)}
     lines = []
     for first, second in pairs([key for key, found in values.items() if len(found)]):
         compared = _compared(values[first], values[second], metric(name).digits)
         lines.append(Line(keys | {METHOD: method_entry(*first), AGAINST: method_entry(*second)} | compared))
-    _correct([line for line in lines if line[P].value is not None])
+    _correct(lines)
     return lines
 
 
@@ -67,11 +75,13 @@ def _compared(first: pd.DataFrame, second: pd.DataFrame, digits: int) -> dict[Co
     return {DIFFERENCE: difference, P: Entry(found.p, digits=4, origin=origin)}
 
 
-def _correct(tested: list[Line]) -> None:
-    """Put p (Holm) into the lines of one family that have a p."""
+def _correct(lines: list[Line]) -> None:
+    """Put p (Holm) into those lines of one family that have a p."""
+    tested = [(line, p.value, p.origin) for line in lines for p in [line[P]] if p.value is not None and p.origin]
     how = f"p, corrected for the {len(tested)} tests of this data set and metric"
-    for line, p in zip(tested, holm([line[P].value for line in tested]), strict=True):
-        line.entries[HOLM] = Entry(p, digits=4, origin=replace(line[P].origin, how=how))
+    corrected = holm([p for _, p, _ in tested])
+    for (line, _, origin), p in zip(tested, corrected, strict=True):
+        line.entries[HOLM] = Entry(p, digits=4, origin=replace(origin, how=how))
 
 
 def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -81,13 +91,14 @@ def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"value": found.value.to_numpy(float), "line": lines}, index=found.seed).sort_index()
 
 
-def _notes(lines: list[Line], seeds: set[int]) -> list[str]:
+def _notes(lines: list[Line]) -> list[str]:
     if not lines:
         return ["No two methods of this preset have a value of one metric on one data set."]
     notes = [
         "difference: method − against, paired by seed; mean ± half width of the 95 % t-interval (number of seeds). The "
         "metric's arrow says which sign is better. Methods without a value have no line; the other tables say why.",
     ]
+    seeds = {n for line in lines for n in [line[DIFFERENCE].n] if n is not None and line[P].value is not None}
     if seeds:
         notes.append(
             "p: two-sided sign-flip permutation test of the paired differences (all 2^n patterns up to 13 seeds). p (Holm): corrected for "

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from metrics import metric, metrics
@@ -41,24 +42,35 @@ def metrics_of(table: str) -> list[str]:
     return sorted(places, key=lambda name: (places[name], name))
 
 
-def of(rows: pd.DataFrame, data: str, name: str, variant: str, metric_name: str) -> pd.DataFrame:
-    """The rows of one entry of a table, one per seed."""
-    return rows[
-        (rows.metric == metric_name) & (rows.dataset == data) & (rows.method == name) & (rows.variant == variant)
-        & (rows.fold == "mean")
-    ]  # fmt: skip
+class PerSeed:
+    """The rows of each data set, method, variant and metric, one per seed; sorted once, found often."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self._rows = rows[rows.fold == "mean"]
+        self._places = self._rows.groupby(["dataset", "method", "variant", "metric"]).indices
+        self._values, self._notes = self._rows.value.to_numpy(float), self._rows.note.to_numpy(object)
+        self._lines = np.array(lines_of(self._rows), int)
+
+    def of(self, data: str, name: str, variant: str, metric_name: str) -> pd.DataFrame:
+        """The rows behind one entry of a table."""
+        return self._rows.iloc[self._places.get((data, name, variant, metric_name), [])]
+
+    def measured(self, data: str, name: str, variant: str, metric_name: str) -> Measured:
+        """One metric over the seeds that have a value; where one has none the reason that the rows give."""
+        places = self._places.get((data, name, variant, metric_name))
+        if places is None:
+            return Measured(None, method(name).skip(dataset(data)) or "not in this preset")
+        has = ~np.isnan(self._values[places])
+        found, without = places[has], places[~has]
+        why = self._notes[without[0]] if len(without) else ""
+        summary = summarise(self._values[found]) if len(found) else None
+        return Measured(summary, why, tuple(self._lines[found].tolist()))
 
 
 def measured(rows: pd.DataFrame, data: str, name: str, variant: str, metric_name: str) -> Measured:
-    """One metric over the seeds that have a value; where one has none the reason that the rows give."""
-    mine = of(rows, data, name, variant, metric_name)
-    found, without = mine[mine.value.notna()], mine[mine.value.isna()]
-    why = without.note.iloc[0] if len(without) else ""
-    if len(found):
-        return Measured(summarise(found.value.to_numpy(float)), why, lines_of(found))
-    if len(mine):
-        return Measured(None, why)
-    return Measured(None, method(name).skip(dataset(data)) or "not in this preset")
+    """One metric over the seeds; ``PerSeed`` is for many."""
+    mine = (rows.dataset == data) & (rows.method == name) & (rows.variant == variant) & (rows.metric == metric_name)
+    return PerSeed(rows[mine]).measured(data, name, variant, metric_name)
 
 
 def lines_of(rows: pd.DataFrame) -> tuple[int, ...]:

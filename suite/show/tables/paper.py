@@ -11,9 +11,9 @@ from paramrel.method import method
 from suite.show.tables import published
 from suite.show.tables.entries import METHOD, Column, Entry, Line, Table, mark_best
 from suite.show.tables.from_rows import (
+    PerSeed,
     floor_lines,
     last_notes,
-    measured,
     method_entry,
     method_rows,
     metric_column,
@@ -66,9 +66,10 @@ def _table(rows: pd.DataFrame, paper: PaperTable) -> Table:
     missing = [data for data in paper.datasets if data not in here]
     mine = rows[rows.dataset.isin(here)]
     columns = {data: _columns(mine, paper, data) for data in (*here, *missing)}
+    per_seed = PerSeed(mine)
     lines = [
         Line({METHOD: method_entry(*key)} | {
-            column: _entry(mine, paper, data, key, column) for data, of_data in columns.items() for column in of_data
+            column: _entry(per_seed, paper, data, key, column) for data, of_data in columns.items() for column in of_data
         })
         for key in _in_order(mine, paper, [*here, *missing])
     ]  # fmt: skip
@@ -119,10 +120,10 @@ def _in_order(rows: pd.DataFrame, paper: PaperTable, datasets: list[str]) -> lis
     return sorted(found, key=rank)
 
 
-def _entry(rows: pd.DataFrame, paper: PaperTable, data: str, key: tuple[str, str], column: Column) -> Entry:
+def _entry(per_seed: PerSeed, paper: PaperTable, data: str, key: tuple[str, str], column: Column) -> Entry:
     if column.published:
         return published.entry(published.find(paper.number, data, column.metric, key))
-    found = measured(rows, data, *key, column.metric)
+    found = per_seed.measured(data, *key, column.metric)
     summary, sharp = found.summary, column.metric == "notblur"
     ticked = sharp and summary is not None and TICK[0] <= summary.mean <= TICK[1]
     return replace(value_entry(found, column.metric), ticked=ticked)
