@@ -95,7 +95,15 @@ def test_who_forces_a_training_has_everything_of_it_made_anew(project):
     assert rules(project, "--forcerun", "tables", "--", "tables") == {"tables"}
 
 
-@pytest.mark.parametrize("name", ["table2.md", "metrics.json", "report.html", "figures/flow.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "table2.md",
+        "figures/flow.png",
+        pytest.param("metrics.json", marks=pytest.mark.slow),
+        pytest.param("report.html", marks=pytest.mark.slow),
+    ],
+)
 def test_a_result_is_never_up_to_date_without_its_stamp(project, name):
     target = f"results/tiny/{name}"
     assert rules(project, "--", target) == set()
