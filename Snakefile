@@ -42,5 +42,5 @@ rule every_cell:
         of_every_cell("run.json"),
         of_every_cell(PLAN.codes),
         of_every_cell(PLAN.metrics),
-        ancient(PLAN.controls()),
-        ancient(PLAN.explorers()),
+        of_some_cells(PLAN.controls()),
+        of_some_cells(PLAN.explorers()),

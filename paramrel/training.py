@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from paramrel.checkpoint import load_state, save_state, save_weights
+from paramrel.checkpoint import Checkpoints, Progress, save_weights
 from paramrel.data import DataSet
 from paramrel.devices import choose_device, described, make_cuda_deterministic
 from paramrel.errors import UserError
@@ -40,16 +40,19 @@ class Stopped(UserError):
     """SIGTERM or Ctrl-C: the state was saved; the same command goes on from it."""
 
 
-def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Runtime, run: Path, state: Path) -> float:
+def train(
+    method: Method, data: DataSet, seed: int, settings: Train, runtime: Runtime, run: Path, state: Path, cell: str = ""
+) -> float:
     """Train ``method`` and write ``run``/model.safetensors (averaged weights) and ``run``/metrics.jsonl.
 
-    ``state`` holds the checkpoint (the caller removes it once everything about the run is written); a killed run
-    that is started again goes on from it, to bit-identical weights on the same machine. Returns the seconds spent, earlier tries included. Raises
+    ``state`` holds the checkpoints, the one after the last step too (the caller removes it once the weights have been
+    read); a killed run that is started again goes on from it, to bit-identical weights on the same machine. ``cell``:
+    name of the training, kept with weights and checkpoints. Returns the seconds spent, earlier tries included. Raises
     ``NotFinite`` with step, term and last good checkpoint; ``Stopped`` on SIGTERM or Ctrl-C.
     """
     device = prepare(method, data, seed, runtime, settings.precision)
     if not method.trained:
-        save_weights(run / "model.safetensors", method)
+        save_weights(run / "model.safetensors", method, cell)
         write_text(run / "metrics.jsonl", "")
         return 0.0
     rng = Rng((seed, data.name), device)
@@ -61,16 +64,16 @@ def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Ru
         parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
     )
     ema = Average(method, settings.ema_decay)
-    checkpoint = state / "state.safetensors"
-    first, seconds = load_state(checkpoint, method, ema, optimiser)
-    log = Log(state / "metrics.jsonl", first, checkpoint)
+    checkpoints = Checkpoints(state, cell)
+    before = checkpoints.load(method, ema, optimiser)
+    log = Log(checkpoints.log, before.step, checkpoints.last)
     if settings.compile:
         for network in method.children():
             network.compile()
-    started = time.monotonic() - seconds
+    started = time.monotonic() - before.seconds
     method.train()
     with StopSignal() as stop:
-        for step in progress(range(first, settings.steps), first=first, total=settings.steps):
+        for step in progress(range(before.step, settings.steps), first=before.step, total=settings.steps):
             batch = data.to_model(images[batches.indices(step)].to(device), rng.at("data", step))
             batch = mirror_half(batch, rng.at("flip", step)) if settings.flip else batch
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
@@ -85,17 +88,18 @@ def train(method: Method, data: DataSet, seed: int, settings: Train, runtime: Ru
             ema.update(method, step)
             log.add(step, {"loss": terms.total.detach(), **terms.reported, "grad_norm": norm.detach()})
             done = step + 1
-            due = done % runtime.checkpoint_every == 0 and done < settings.steps
-            if due or stop.requested or done % runtime.log_every == 0 or done == settings.steps:
+            stopping = stop.requested
+            due = done % runtime.checkpoint_every == 0 or done == settings.steps or stopping
+            if due or done % runtime.log_every == 0:
                 log.flush()
-            if due or stop.requested:
-                save_state(checkpoint, done, time.monotonic() - started, method, ema, optimiser)
-            if stop.requested:
-                raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoint}")
+            if due:
+                checkpoints.save(Progress(done, time.monotonic() - started), method, ema, optimiser)
+            if stopping:
+                raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoints.last}")
     ema.module.eval()
     if type(method).finish is not Method.finish:
         cast(Method, ema.module).finish(some_images(data, rng.at("finish")), rng.at("finish"))
-    save_weights(run / "model.safetensors", ema.module)
+    save_weights(run / "model.safetensors", ema.module, cell)
     write_text(run / "metrics.jsonl", log.path.read_text())
     return time.monotonic() - started
 

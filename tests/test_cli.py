@@ -86,7 +86,17 @@ def test_train_encode_evaluate_by_hand(tiny_params, tmp_path):
     assert record["lock_sha256"] == hashlib.sha256((ROOT / "uv.lock").read_bytes()).hexdigest()
     assert record["seconds"] > 0 and record["peak_memory_mib"] > 50
     assert record["machine"]["processor"] and record["machine"]["blas"]
-    codes = paramrel("encode", *cell).stdout.strip()
+    state = ("--state", str(tmp_path / "state"))
+    assert_one_line_error(paramrel("train", *cell, *state), "is trained already", "--force trains it anew")
+    checkpoint = next((tmp_path / "state/digits_binarized").rglob("state.safetensors"))
+    weights = next(tmp_path.rglob("model.safetensors"))
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    assert_one_line_error(paramrel("encode", *cell, *state), "is not of the weights that are here", "train again")
+    assert checkpoint.exists(), "it is wanted until the weights were read"
+    assert paramrel("train", *cell, *state).exit_code == 0 and weights.read_bytes() == kept, "from the last checkpoint"
+    codes = paramrel("encode", *cell, *state).stdout.strip()
+    assert not checkpoint.parent.exists()
     with np.load(codes) as arrays:
         z, other = arrays["z"], arrays["z_other_type"]
     assert other.shape == z.shape and not np.allclose(other, z)

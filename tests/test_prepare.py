@@ -98,6 +98,27 @@ def test_idx_files_are_prepared_once_and_the_files_are_not_needed_again(fake, ro
     assert fake.prepare() == card
 
 
+@pytest.mark.parametrize("what", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_new_set_takes_the_place_of_the_old_one_or_the_old_one_stays(fake, root, monkeypatch, call, what):
+    """Whichever rename does not come to pass, and whether a kill or an error is the cause."""
+    card, rename, calls = fake.prepare(), Path.rename, []
+
+    def failing(self, target):
+        calls.append(target)
+        if len(calls) == call:
+            raise what("no rename")
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", failing)
+        with pytest.raises((KeyboardInterrupt, UserError)):
+            fake.prepare(force=True)
+    shutil.rmtree(root)
+    assert fake.prepare() == card and fake.fingerprint() == card["fingerprint"]
+    assert not list(fake.folder.parent.glob(f".{fake.folder.name}.old"))
+
+
 def test_unpacked_idx_files_will_do(fake, root, monkeypatch):
     packed = fake.load("train").images.copy()
     paths = [path.with_suffix("") for path in sorted(root.rglob("*.gz"), key=lambda p: ("t10k" in p.name, p.name))]

@@ -1,15 +1,19 @@
 """rows.csv has a schema, which is kept on the way out and on the way in."""
 
-import hashlib
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from metrics import metrics
+from paramrel.checkpoint import save_weights
 from paramrel.errors import UserError
-from paramrel.files import write_json, write_text
+from paramrel.files import read_record, write_json, write_record, write_text
+from suite.graph.chain import made_of, packed
+from suite.graph.hashing import file_sha256
 from suite.measure import provenance
 from suite.measure.provenance import write_run
 from suite.measure.rows import ROW_COLUMNS, Row, collect, read_rows, write_rows
@@ -148,17 +152,18 @@ def measured_cells(tmp_path, monkeypatch):
     chosen, runs = cells(preset), tmp_path / "runs"
     for cell in chosen:
         run = runs / cell.path
-        write_text(run / "model.safetensors", str(cell.seed))
-        write_text(run / codes_name(preset.evaluate), "codes")
+        save_weights(run / "model.safetensors", torch.nn.Linear(1, 1), cell.path)
+        np.savez(run / codes_name(preset.evaluate), z=np.ones(2), **packed(made_of(run)))
+        write_text(run / "metrics.jsonl", "")
         declared = metrics()["auroc"]
         line = {
             "metric": "auroc", "metric_version": declared.version, "direction": declared.direction, "unit": declared.unit,
             "n": 9, "value": 0.5, "chance": 0.5, "note": "", "folds": [],
         }  # fmt: skip
-        measured = {"rows": [line], "input_sha256": hashlib.sha256(b"codes").hexdigest(), "blas": "Haswell"}
+        measured = {"rows": [line], "input_sha256": file_sha256(run / codes_name(preset.evaluate)), "blas": "Haswell"}
         write_json(run / metrics_name(preset.evaluate), measured)
         write_json(run / control_name(preset.evaluate), measured)
-        weights = hashlib.sha256(str(cell.seed).encode()).hexdigest()
+        weights = file_sha256(run / "model.safetensors")
         code = {"commit": "c" * 40, "dirty": True}
         timing = {"sampling_seconds_per_image": None, "weights_sha256": weights, "code": code}
         write_json(run / timing_name(preset.evaluate), timing)
@@ -173,18 +178,17 @@ def test_files_of_a_cell_that_are_not_of_each_other_are_refused(measured_cells):
 
     preset, runs, (first, _) = measured_cells
     assert len(collect(preset, runs)[1]) == 2
-    kept = (first / "run.json").read_text()
-    write_text(first / "model.safetensors", "trained again")
-    with pytest.raises(UserError, match="model.safetensors is not what .*run.json records"):
+    record, weights = read_record(first / "run.json"), (first / "model.safetensors").read_bytes()
+    save_weights(first / "model.safetensors", torch.nn.Linear(2, 1), record["cell"] + "-" + record["hash"])
+    with pytest.raises(UserError, match="run.json is not of the weights that are here: remove .* and train again"):
         collect(preset, runs)
-    record = json.loads(kept)
-    write_json(first / "run.json", record | {"weights_sha256": hashlib.sha256(b"trained again").hexdigest()})
-    with pytest.raises(UserError, match="are of other weights"):
+    write_record(first / "run.json", record | {"weights_sha256": file_sha256(first / "model.safetensors")})
+    with pytest.raises(UserError, match="timing-.* is not of the weights that are here: delete"):
         collect(preset, runs, partial=True)
-    write_text(first / "model.safetensors", "0")
-    write_text(first / "run.json", kept)
-    write_text(first / codes_name(preset.evaluate), "encoded again")
-    with pytest.raises(UserError, match="metrics-.* is not of .*codes-"):
+    (first / "model.safetensors").write_bytes(weights)
+    write_record(first / "run.json", record)
+    np.savez(first / codes_name(preset.evaluate), z=np.zeros(2), **packed(made_of(first)))
+    with pytest.raises(UserError, match="metrics-.* is not of the codes that are here"):
         collect(preset, runs)
 
 
@@ -201,8 +205,8 @@ def test_runs_know_who_encoded_and_measured_and_with_which_kernels(measured_cell
 
 def test_cells_of_one_data_set_saw_the_same_data(measured_cells):
     preset, runs, (_, second) = measured_cells
-    record = json.loads((second / "run.json").read_text())
-    write_json(second / "run.json", record | {"data_sha256": "1" * 64})
+    record = read_record(second / "run.json")
+    write_record(second / "run.json", record | {"data_sha256": "1" * 64})
     with pytest.raises(UserError, match="pca-default/seed0 and .*pca-default/seed1 are of different data"):
         collect(preset, runs)
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
 
 from paramrel import training
 from paramrel.checkpoint import load_weights
+from paramrel.data import dataset
 from paramrel.errors import UserError
 from paramrel.method import method
 from paramrel.rng import Rng
@@ -161,11 +164,82 @@ def test_of_a_large_set_closed_forms_see_a_choice_of_the_images(tmp_path, digits
     assert (seen[0] == seen[2]).all() and (seen[1] == seen[3]).all() and (seen[0] != seen[1]).any()
 
 
-def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path, digits):
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state/state.safetensors").write_bytes(b"half a file")
-    with pytest.raises(UserError, match="state.safetensors cannot be loaded .* delete it to start"):
-        run(tmp_path, digits)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[bytes, str]:
+    """What a training makes that nothing disturbs."""
+    return run(tmp_path_factory.mktemp("whole"), dataset("digits_binarized"), name="vae")
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory) -> Path:
+    """The folder of the same training, stopped after 20 of its steps."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training, "progress", lambda items, **_: range(items.start, 20))
+        patched.setattr(training, "save_weights", lambda *_: (_ for _ in ()).throw(UserError("stopped")))
+        with pytest.raises(UserError, match="stopped"):
+            run(folder, dataset("digits_binarized"), name="vae")
+    return folder
+
+
+def flip(path: Path, at: int = -100) -> None:
+    """Change one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES = {
+    "a flipped bit": lambda state: flip(state / "state.safetensors"),
+    "half a file": lambda state: (state / "state.safetensors").write_bytes(b"half a file"),
+    "zeros at the end": lambda state: zeros_at_the_end(state / "state.safetensors"),
+    "both flipped": lambda state: [flip(path) for path in state.glob("*.safetensors")],
+    "a short log": lambda state: shorten(state / "metrics.jsonl", 12),
+    "no log": lambda state: (state / "metrics.jsonl").unlink(),
+    "another log": lambda state: flip(state / "metrics.jsonl", 50),
+}
+
+
+def zeros_at_the_end(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:-64] + bytes(64))
+
+
+def shorten(log: Path, n_lines: int) -> None:
+    log.write_text("".join(line + "\n" for line in log.read_text().splitlines()[:n_lines]))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_state_that_does_not_fit_is_set_aside_and_the_result_is_the_same(
+    tmp_path, digits, whole, stopped, damage, capsys
+):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    DAMAGES[damage](tmp_path / "state")
+    capsys.readouterr()
+    assert run(tmp_path, digits, name="vae") == whole
+    said = [line for line in capsys.readouterr().err.splitlines() if "set aside" in line]
+    from_previous = damage in ("a flipped bit", "half a file", "zeros at the end")
+    assert len(said) == 1 and ("goes on from step 15" if from_previous else "starts anew") in said[0]
+
+
+def test_a_state_of_another_cell_is_set_aside(tmp_path, digits, stopped, capsys):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    cls = method("vae")
+    built = cls(digits, TINY_NETWORK, cls.Config())
+    train(built, digits, 1, SETTINGS, RUNTIME, tmp_path / "run", tmp_path / "state", "the other seed")
+    assert "it is of another cell" in capsys.readouterr().err
+    train(
+        built := cls(digits, TINY_NETWORK, cls.Config()), digits, 1, SETTINGS, RUNTIME, tmp_path / "b", tmp_path / "s"
+    )
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("run", "b"))
+    assert all(torch.equal(one[key], other[key]) for key in other)
+
+
+def test_a_finished_trainings_state_makes_its_weights_again_without_a_step(tmp_path, digits, monkeypatch):
+    whole = run(tmp_path, digits, name="vae")
+    (tmp_path / "run/model.safetensors").unlink()
+    monkeypatch.setattr(method("vae"), "loss", lambda *_: pytest.fail("a step was made"))
+    assert run(tmp_path, digits, name="vae") == whole
 
 
 def test_weights_of_another_model_are_refused(tmp_path, digits):

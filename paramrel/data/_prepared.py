@@ -72,7 +72,7 @@ class Prepared(DataSet):
 
     def card(self) -> dict[str, Any] | None:
         """The card, or None if the set is not prepared. Raises ``UserError`` if what is there is damaged."""
-        if not self.folder.exists():
+        if not self.folder.exists() and not self._recovered():
             return None
         try:
             card = json.loads((self.folder / "card.json").read_text())
@@ -230,17 +230,35 @@ class Prepared(DataSet):
                 raise UserError(f"{self.name}: {len(joined)} {split} images, not {counts[split]}: the files are not complete")  # fmt: skip
             np.save(partial / f"{split}-labels.npy", joined)
 
+    @property
+    def _old(self) -> Path:
+        """Where the old folder lies while a new one takes its place."""
+        return self.folder.with_name(f".{self.folder.name}.old")
+
+    def _recovered(self) -> bool:
+        """Whether an old folder was put back, whose replacement was killed before it was in place."""
+        if not self._old.exists():
+            return False
+        with _lock(self.folder):
+            if not self.folder.exists() and self._old.exists():
+                self._old.rename(self.folder)
+        return self.folder.exists()
+
     def _put(self, partial: Path) -> None:
         """Move the finished folder into place; an old one is moved aside first, and back if that fails."""
         for path in partial.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        old = partial.with_suffix(".old")
-        shutil.rmtree(old, ignore_errors=True)
         if self.folder.exists():
-            self.folder.rename(old)
-        partial.rename(self.folder)
-        shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(self._old, ignore_errors=True)
+            self.folder.rename(self._old)
+        try:
+            partial.rename(self.folder)
+        except OSError:
+            if self._old.exists():
+                self._old.rename(self.folder)
+            raise
+        shutil.rmtree(self._old, ignore_errors=True)
 
     def fingerprint(self) -> str:
         """As ``DataSet.fingerprint``, from the files. Raises ``UserError`` if it is not what the card says."""
@@ -272,13 +290,17 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "paramrel"
 
 
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder.with_name(f".{folder.name}.lock"), is_singleton=True)  # so that its holder may ask again
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[Path]:
     """One process at a time per folder; yields the place to build it in, free of leftovers of a killed one."""
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
+        with _lock(folder):
             shutil.rmtree(partial, ignore_errors=True)
             yield partial
     except OSError as error:

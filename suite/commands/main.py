@@ -49,6 +49,7 @@ def _print_json(value: Any) -> None:
 def train(
     dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
     config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
+    force: Annotated[bool, typer.Option("--force", help="Train anew what is trained already.")] = False,
 ) -> None:  # fmt: skip
     """Train one cell, or go on where a killed training stopped."""
     from suite.graph.check import check
@@ -59,26 +60,34 @@ def train(
         _print_json({"path": str(runs / cell.path), "resolved": cell.resolved, "runtime": chosen.runtime.model_dump()})
         return
     from paramrel.data import dataset as data_set
-    from paramrel.files import check_writable
+    from paramrel.errors import UserError
+    from paramrel.files import check_writable, delete, sweep
     from paramrel.training import train as train_method
+    from suite.graph.chain import TRAINED, finished
     from suite.graph.locks import hold, take_gpu
     from suite.measure.provenance import begin, trained_by, write_run
 
     run = runs / cell.path
     with hold(state, run / "run.json") as waited:
-        if waited and all((run / name).exists() for name in ("model.safetensors", "run.json", "metrics.jsonl")):
+        if finished(run) and waited:
             print(f"trained {cell} meanwhile, in another process: {run}")
             return
+        if finished(run) and not force:
+            raise UserError(f"{cell} is trained already ({run}): --force trains it anew")
+        if force:
+            shutil.rmtree(state / cell.path, ignore_errors=True)
+            delete(run / "run.json")  # first, so that what is not finished is never taken for it
+        sweep(run, *TRAINED)
+        sweep(state / cell.path)
         data_sha256 = data_set(dataset).fingerprint()  # reads and verifies both splits: damaged data fail now
         for folder in (run, state / cell.path):
             check_writable(folder)
         take_gpu(state)
         begin(state / cell.path)
         seconds = train_method(
-            cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path
+            cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path, cell.path
         )  # fmt: skip
         write_run(run, cell, chosen.runtime, data_sha256, seconds, trained_by(state / cell.path))
-        shutil.rmtree(state / cell.path, ignore_errors=True)
     print(f"trained {cell} in {seconds:.0f} s: {run}")
 
 
@@ -89,19 +98,23 @@ def encode(
     config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Write a trained cell's codes, reconstructions, generated images and losses as one .npz file."""
-    from suite.graph.names import codes_name
+    from suite.graph.names import codes_name, timing_name
 
     chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
     run = runs / cell.path
     if dry_run:
         _print_json({"path": str(run / codes_name(chosen.evaluate)), "evaluate": chosen.evaluate.model_dump()})
         return
+    from paramrel.files import sweep
     from suite.graph.locks import hold, take_gpu
     from suite.measure.encode import encode as encode_cell
 
     with hold(state, run / codes_name(chosen.evaluate)):
+        sweep(run, codes_name(chosen.evaluate), timing_name(chosen.evaluate))
         take_gpu(state)
         print(encode_cell(cell, chosen.evaluate, chosen.runtime, run))
+    if (run / "run.json").exists():  # the weights were read: the training's last checkpoint is no longer wanted
+        shutil.rmtree(state / cell.path, ignore_errors=True)
 
 
 @app.command()
@@ -111,6 +124,7 @@ def explore(
     config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
 ) -> None:  # fmt: skip
     """Render the frames of the report's explorer from a cell's weights and codes."""
+    from paramrel.files import sweep
     from suite.graph.locks import hold, take_gpu
     from suite.graph.names import explorer_name
     from suite.measure.frames import explore as explore_cell
@@ -118,6 +132,7 @@ def explore(
     chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
     run = runs / cell.path
     with hold(state, run / explorer_name(chosen.evaluate)):
+        sweep(run, explorer_name(chosen.evaluate))
         take_gpu(state)
         print(explore_cell(cell, chosen.evaluate, chosen.runtime, run))
 
@@ -156,6 +171,7 @@ def evaluate(
     """Measure codes, anybody's: no model is needed. `paramrel list metrics` shows them."""
     from contextlib import nullcontext
 
+    from paramrel.files import sweep
     from suite.graph.locks import hold
     from suite.measure.evaluate import NO_ARRAY, evaluate_to, parse_options
     from suite.measure.evaluate import evaluate as measure
@@ -173,6 +189,8 @@ def evaluate(
             return
     else:
         with hold(state, out) if state else nullcontext():
+            if state:
+                sweep(out.parent, out.name)
             result = evaluate_to(codes, names, seed, out, chosen or "json", **more)
     said = [row for row in result["rows"] if metric or row["value"] is not None or not row["note"].startswith(NO_ARRAY)]
     print("\n".join(lines(said)))
@@ -195,7 +213,7 @@ def figures(
     """Draw the figures of a preset from its cells' arrays."""
     from paramrel.errors import unknown
     from suite.graph.locks import hold
-    from suite.graph.plan import write_stamp
+    from suite.graph.plan import evidence_of, write_stamp
     from suite.show.figures import FIGURES, save
 
     name, chosen = find_preset(config, preset)
@@ -203,13 +221,13 @@ def figures(
         if figure not in FIGURES:
             raise unknown("figure", figure, FIGURES)
     folder = results / name / "figures"
+    made_from = evidence_of(chosen, runs) if drawn else ""  # before anything is read
     with hold(state, drawn or folder):
         for figure in only or FIGURES:
             save(FIGURES[figure].make(chosen, runs), (drawn or folder) / figure)
             if drawn:
-                write_stamp(
-                    drawn / f"{figure}.json", [f"{folder / figure}.{suffix}" for suffix in ("png", "pdf")], drawn
-                )
+                files = [f"{folder / figure}.{suffix}" for suffix in ("png", "pdf")]
+                write_stamp(drawn / f"{figure}.json", files, made_from, drawn)
             print(f"{(drawn or folder) / figure}.png")
 
 
@@ -224,7 +242,7 @@ def table(
     """Collect the rows of a preset and write its tables; print the paper's two and whether latents are used."""
     from suite.graph.cells import skipped
     from suite.graph.locks import hold
-    from suite.graph.plan import table_files, write_stamp
+    from suite.graph.plan import evidence_of, table_files, write_stamp
     from suite.measure.rows import collect, read_rows, write_rows
     from suite.measure.runs import read_runs, write_runs
     from suite.show.summary import write_summary
@@ -232,6 +250,7 @@ def table(
 
     name, chosen = find_preset(config, preset)
     folder = results / name
+    made_from = evidence_of(chosen, runs) if stamp else ""  # before anything is read
     with hold(state, folder / "rows.csv"):
         if not from_rows:
             rows, provenance = collect(chosen, runs, partial)
@@ -242,7 +261,7 @@ def table(
         if not from_rows:
             write_summary(chosen, written, runs, folder)
         if stamp:
-            write_stamp(stamp, table_files(f"{folder}"))
+            write_stamp(stamp, table_files(f"{folder}"), made_from)
     for shown in ("table2", "table3", "latent_usage"):
         print((folder / f"{shown}.md").read_text())
     for data, method, reason in skipped(chosen):
@@ -258,15 +277,16 @@ def report(
 ) -> None:  # fmt: skip
     """Write one page of all results: tables, figures, what failed, where every number comes from."""
     from suite.graph.locks import hold
-    from suite.graph.plan import write_stamp
+    from suite.graph.plan import evidence_of, write_stamp
     from suite.show.report import write_report
 
     name, chosen = find_preset(config, preset)
     page = results / name / "report.html"
+    made_from = evidence_of(chosen, runs) if stamp else ""  # before anything is read
     with hold(state, page):
         size = write_report(chosen, name, config, runs, state, page, drawn)
         if stamp:
-            write_stamp(stamp, [str(page)])
+            write_stamp(stamp, [str(page)], made_from)
     print(f"{page}: {size / 1e6:.1f} MB")
 
 
@@ -338,7 +358,7 @@ def prune(
         print(path)
     print(f"{len(found)} stale, {size_mib(found):.1f} MiB" + ("" if yes or not found else ": --yes deletes them"))
     if yes:
-        remove(found)
+        remove(found, state)
 
 
 @app.command("check-config")

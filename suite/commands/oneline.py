@@ -1,6 +1,7 @@
 """Errors of commands."""
 
 import functools
+import io
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,9 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
+        for stream in (sys.stdout, sys.stderr):  # a terminal may lack a letter, and a file's name may be no text
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             command(*args, **kwargs)
         except UserError as error:

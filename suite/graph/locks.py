@@ -12,10 +12,11 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from paramrel.errors import UserError
 from paramrel.files import check_writable
 
 
@@ -33,15 +34,30 @@ def hold(state: Path, output: Path) -> Iterator[bool]:
     """
     path = lock_path(state, output)
     check_writable(path.parent)
-    with path.open("a+") as file:
+    with _opened(path) as file:
         waited = _acquire(file, path)
-        file.truncate(0)
-        file.write(json.dumps(_owner()))
-        file.flush()
+        _say(file, json.dumps(_owner()))
         try:
             yield waited
         finally:
-            file.truncate(0)
+            _say(file, "")
+
+
+def _opened(path: Path) -> Any:
+    """The file of a lock, unbuffered. Raises ``UserError`` where it cannot be made."""
+    try:
+        return path.open("ab+", buffering=0)
+    except OSError as error:
+        raise UserError(
+            f"cannot lock {path}: {error.strerror or error}: make its folder writable, with free space"
+        ) from error
+
+
+def _say(file: Any, owner: str) -> None:
+    """Who holds a lock, for ``holder``. On a full disk it stays unsaid: the lock itself is the system's."""
+    with suppress(OSError):
+        file.truncate(0)
+        file.write(owner.encode())
 
 
 def _acquire(file: Any, path: Path) -> bool:
@@ -108,6 +124,11 @@ def enter_run(state: Path, snakemake: Path) -> bool:
 def running(state: Path) -> bool:
     """Whether a main Snakemake is at work here."""
     return holder(lock_path(state, Path("snakemake")), exclusive=True) is not None
+
+
+def busy(state: Path, run: Path) -> bool:
+    """Whether a process works on any file of a cell's folder."""
+    return any(holder(lock) for lock in lock_path(state, run).with_suffix("").rglob("*.lock"))
 
 
 SHARES = 64

@@ -4,16 +4,20 @@ Nothing heavy is imported here before it is needed: a job on a cluster parses th
 that the first Snakemake wrote down.
 """
 
+import hashlib
 import json
 import shlex
+import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from paramrel.errors import unknown
-from paramrel.files import check_writable, write_json, write_text
+from paramrel.errors import UserError, unknown
+from paramrel.files import check_writable, delete, read_record, write_record, write_text
 from suite.graph.hashing import file_sha256, short_hash
+from suite.graph.locks import busy
 from suite.graph.results import FIGURE_NAMES, RESULTS_VERSION, TABLE_NAMES
 
 
@@ -89,7 +93,7 @@ class Plan:
 
         written = Path(overlay.get("params", "params.yaml"))
         params = load(written)
-        extra = {key: value for key, value in overlay.items() if key not in ("preset", "params")}
+        extra = {key: value for key, value in overlay.items() if key not in ("preset", "params", "plan")}
         if extra:
             params = parse(merge(read_yaml(written), reread(extra)), f"{written} with --config or --configfile")
         if extra or for_jobs:
@@ -155,23 +159,21 @@ class Plan:
         )
 
     @classmethod
-    def recall(cls, overlay: dict[str, Any]) -> "Plan":
-        """What ``remember`` wrote for the same configuration; where there is none, ``read``."""
+    def recall(cls, path: Path) -> "Plan":
+        """What ``remember`` wrote. Raises ``UserError`` where it is gone or damaged."""
         try:
-            known = json.loads(cls._memory(overlay).read_text())
-        except (OSError, ValueError):
-            return cls.read(overlay, for_jobs=True)
-        cells = {path: PlannedCell(**cell) for path, cell in known.pop("cells").items()}
+            known = read_record(path, "cells", "name", remedy="start Snakemake again")
+        except FileNotFoundError as error:
+            raise UserError(f"{path}, the plan of this run, is gone: start Snakemake again") from error
+        cells = {cell: PlannedCell(**planned) for cell, planned in known.pop("cells").items()}
         return cls(cells=cells, **known)
 
-    def remember(self, overlay: dict[str, Any]) -> None:
-        """Write the plan down for the jobs of this run."""
-        write_json(self._memory(overlay), asdict(self))
-
-    @staticmethod
-    def _memory(overlay: dict[str, Any]) -> Path:
-        text = Path(overlay.get("params", "params.yaml")).read_text()
-        return Path("state/plans") / f"{short_hash([overlay, text])}.json"
+    def remember(self) -> Path:
+        """Write the plan down for the jobs of this run; its name changes with what it says."""
+        plain = asdict(self)
+        path = Path(self.state) / "plans" / f"{short_hash(plain)}.json"
+        write_record(path, plain)
+        return path
 
     @cached_property
     def built(self) -> str:
@@ -235,16 +237,58 @@ class Plan:
         return [path for stamp, files in self.stamped().items() for path in (stamp, *files)]
 
     def false_stamps(self) -> list[str]:
-        """Stamps whose files are no longer what was stamped: tables of another configuration, edited ones, or a
-        checkout of another revision, none of which may be taken for the results of this one."""
-        return [stamp for stamp, files in self.stamped().items() if Path(stamp).exists() and not _holds(stamp, files)]
+        """Stamps whose files are no longer what was stamped (edited, of another configuration, of another revision), or
+        whose cells' files have changed since."""
+        made_from = self.evidence()
+        stamped = self.stamped().items()
+        return [stamp for stamp, files in stamped if Path(stamp).exists() and not _holds(stamp, files, made_from)]
+
+    def evidence(self) -> str:
+        """Hash of what is known of the cells' weights, codes and metrics, for stamps."""
+        return evidence(Path(self.runs), self.cells, self.timing, self.metrics)
+
+    def due(self, name: str) -> str:
+        """An input of the rule of a stamp, and of the figures' ("drawn"): newer than what it makes, unless that is what
+        was stamped."""
+        return f"{self.built}/due/{name}"
 
     def drop_false_stamps(self) -> list[str]:
-        """Remove the false stamps, so that the results are made anew; returns them."""
+        """Have results made anew that are not what was stamped; returns the stamps that were false.
+
+        Snakemake takes a file of results that exists for done, whatever became of its stamp: what makes it do them
+        again is an input that is newer.
+        """
         false = self.false_stamps()
         for stamp in false:
-            Path(stamp).unlink()
+            delete(Path(stamp))
+        redo = {"drawn": not self._drawn_holds()} | {
+            Path(stamp).name: not Path(stamp).exists() for stamp in self.stamped()
+        }
+        for name, needed in redo.items():
+            if needed or not Path(self.due(name)).exists():
+                # Another text each time: Snakemake takes a newer file of the same content for the old one.
+                write_text(Path(self.due(name)), f"what is older than {time.time_ns()} is not as it was made\n")
         return false
+
+    def _drawn_holds(self) -> bool:
+        """Whether the drawn figures, of which the results are copies, are what was drawn from the cells of now."""
+        drawn, made_from = Path(self.drawn), self.evidence()
+        return all(_holds(f"{drawn / name}.json", self.figure(name), made_from, drawn) for name in FIGURE_NAMES)
+
+    def drop_stale(self) -> list[str]:
+        """Remove what is not of its cell's weights any more, so that it is made anew; returns it. What a process works
+        on stays."""
+        from suite.graph.chain import stale
+
+        found = []
+        for cell in self.cells:
+            run = Path(self.runs, cell)
+            names = stale(run, self.codes, self.metrics, self.control, self.explorer)
+            if names and not busy(Path(self.state), run):
+                found += [run / name for name in names]
+        for path in found:
+            delete(path)
+        return [str(path) for path in found]
 
 
 def metric_arguments(evaluate: Any) -> str:
@@ -266,14 +310,38 @@ def table_files(folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in ("rows.csv", "runs.csv", "metrics.json", "curves.csv", *files)]
 
 
-def write_stamp(stamp: Path, files: list[str], made_in: Path | None = None) -> None:
-    """Record the hashes of finished results; of those that are still to be copied from ``made_in``, if it is given."""
-    write_json(stamp, {path: file_sha256(made_in / Path(path).name if made_in else Path(path)) for path in files})
+def evidence(runs: Path, cells: Iterable[str], *names: str) -> str:
+    """Hash of run.json and of the records ``names`` of cells, by their paths: all that is known of how they came about."""
+    digest = hashlib.sha256()
+    for cell in cells:
+        for name in ("run.json", *names):
+            path = runs / cell / name
+            digest.update(f"{path.name} {file_sha256(path) if path.exists() else None}\n".encode())
+    return digest.hexdigest()
 
 
-def _holds(stamp: str, files: list[str]) -> bool:
+def evidence_of(preset: Any, runs: Path) -> str:
+    """``Plan.evidence`` of a preset's cells."""
+    from suite.graph.cells import cells
+    from suite.graph.names import metrics_name, timing_name
+
+    paths = [cell.path for cell in cells(preset)]
+    return evidence(runs, paths, timing_name(preset.evaluate), metrics_name(preset.evaluate))
+
+
+def write_stamp(stamp: Path, files: list[str], made_from: str, made_in: Path | None = None) -> None:
+    """Record the hashes of finished results; of those that are still to be copied from ``made_in``, if it is given.
+    ``made_from``: the cells' ``evidence``."""
+    write_record(stamp, _stamp(files, made_from, made_in))
+
+
+def _stamp(files: list[str], made_from: str, made_in: Path | None) -> dict[str, Any]:
+    hashes = {path: file_sha256(made_in / Path(path).name if made_in else Path(path)) for path in files}
+    return {"files": hashes, "made_from": made_from}
+
+
+def _holds(stamp: str, files: list[str], made_from: str, made_in: Path | None = None) -> bool:
     try:
-        recorded = json.loads(Path(stamp).read_text())
-        return recorded == {path: file_sha256(Path(path)) for path in files}
-    except (OSError, ValueError):
+        return read_record(Path(stamp)) == _stamp(files, made_from, made_in)
+    except (OSError, UserError):
         return False

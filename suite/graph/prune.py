@@ -6,7 +6,7 @@ from pathlib import Path
 from paramrel.errors import UserError
 from suite.graph.cells import cells
 from suite.graph.config import Params, resolve
-from suite.graph.locks import holder, lock_path
+from suite.graph.locks import busy, running
 from suite.graph.names import codes_name, control_name, explorer_name, metrics_name, timing_name
 
 EVALUATED = ("codes-*.npz", "timing-*.json", "metrics-*.json", "control-*.json", "explorer-*.npz")
@@ -25,7 +25,7 @@ def stale(params: Params, origin: str, runs: Path, state: Path) -> list[Path]:
             path = folder.relative_to(root)
             if path.parts[0] in unknown or path.parts[0] in ("locks", "built"):
                 continue
-            if any(holder(lock) for lock in lock_path(state, runs / path).with_suffix("").rglob("*.lock")):
+            if busy(state, runs / path):
                 continue
             if str(path) not in wanted:
                 found.append(folder)
@@ -53,8 +53,11 @@ def _wanted(params: Params, origin: str) -> tuple[dict[str, set[str]], set[str]]
     return wanted, unknown
 
 
-def remove(paths: list[Path]) -> None:
-    """Delete files and folders, and folders that are empty then."""
+def remove(paths: list[Path], state: Path) -> None:
+    """Delete files and folders, and folders that are empty then. Raises ``UserError`` while a Snakemake works here: its
+    parameter file may be another."""
+    if running(state):
+        raise UserError("a Snakemake is at work here, perhaps with other parameters: prune when it has ended")
     for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         parent = path.parent

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from suite.graph.chain import faults
 from suite.graph.locks import holder, lock_path, running
 from suite.graph.plan import Plan, PlannedCell
 
@@ -51,10 +52,18 @@ def output(plan: Plan, cell: PlannedCell, stage: str) -> Path:
     return Path(plan.runs) / cell.path / ({"train": "run.json", "encode": plan.codes} | evaluated)[stage]
 
 
+def _checked(plan: Plan, stage: str) -> tuple[str, ...]:
+    """Files of a cell that must be of each other for a stage to be done."""
+    made = {"evaluate": plan.metrics, "control": plan.control, "explore": plan.explorer}
+    before = ("run.json",) if stage == "train" else ("run.json", plan.timing, plan.codes)
+    return before + ((made[stage],) if stage in made else ())
+
+
 def _job(plan: Plan, cell: PlannedCell, stage: str, logs: Path, refused: dict[str, str]) -> Job:
     path, log = output(plan, cell, stage), logs / stage / f"{cell.path}.log"
     if path.exists():
-        return Job(cell, stage, "done", log)
+        wrong = next(faults(path.parent, *_checked(plan, stage), whole=False), None)
+        return Job(cell, stage, "waiting", log, wrong.reason) if wrong else Job(cell, stage, "done", log)
     owner = holder(lock_path(Path(plan.state), path))
     if owner is not None:
         done, note = _progress(plan, cell) if stage == "train" else (0.0, "")
@@ -166,6 +175,7 @@ def as_text(plan: Plan, at_once: int, failed_only: bool = False) -> str:
     lines = [f"preset {plan.name}: {len(plan.cells)} cells", "", counts.to_markdown(), ""]
     lines += ["results: " + ", ".join(f"{name} {state}" for name, state in results_state(plan).items()), ""]
     lines += [f"running {job.stage} {job.cell.path} {job.note}" for job in everything if job.state == "running"]
+    lines += [f"not done: {job.stage}: {job.note}" for job in everything if job.state == "waiting" and job.note]
     lines += [show_failed(failed)] if failed else []
     lines.append("Snakemake is at work here." if running(Path(plan.state)) else "No Snakemake is at work here.")
     seconds, guessed = remaining_seconds(plan, everything)

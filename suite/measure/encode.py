@@ -1,6 +1,5 @@
 """Everything that needs a trained model, once: codes, reconstructions, generated images, losses, as plain arrays."""
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -14,13 +13,14 @@ from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, Split, dataset
 from paramrel.devices import choose_device, described, make_cuda_deterministic
 from paramrel.errors import Unsupported, UserError
-from paramrel.files import write_arrays, write_json
+from paramrel.files import read_record, write_record
 from paramrel.latent_usage import derangement, swapped_losses
 from paramrel.method import Codes, Method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime
 from paramrel.uses import images_per_batch
 from suite.graph.cells import Cell
+from suite.graph.chain import check, made_of, packed
 from suite.graph.config import Evaluate
 from suite.graph.hashing import file_sha256
 from suite.graph.names import codes_name, timing_name
@@ -51,29 +51,28 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     """
     made_by = code()  # before the work, in which the checkout may change
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
-    weights_sha256 = file_sha256(run / "model.safetensors")
+    said = made_of(run)
     _check_data(data, run / "run.json")
     rng = Rng((cell.seed, cell.dataset, "evaluate"), device)
     with torch.no_grad():
         images, seconds = _images(model, data, evaluate, rng)
         arrays = _codes(model, data, evaluate, rng) | images
         arrays |= _uses(model, data, arrays, evaluate, rng) | _attention(model, arrays, rng.at("attention"))
+    path = run / codes_name(evaluate)
+    write_arrays(path, {**arrays, **packed(said)})
     timing = {
         "sampling_seconds_per_image": seconds and round(seconds, 6),
         "sampling_steps": evaluate.sampling_steps,
         "device": device.type,
-        "weights_sha256": weights_sha256,
         "code": made_by,
     }
-    write_json(run / timing_name(evaluate), timing)
-    path = run / codes_name(evaluate)
-    write_arrays(path, arrays)
+    write_record(run / timing_name(evaluate), timing | said | {"codes_sha256": file_sha256(path)})
     return path
 
 
 def _check_data(data: DataSet, record: Path) -> None:
     """A set that is a choice of what lies in a folder may have changed since."""
-    if record.exists() and json.loads(record.read_text())["data_sha256"] != data.fingerprint():
+    if record.exists() and read_record(record, "data_sha256")["data_sha256"] != data.fingerprint():
         raise UserError(
             f"{data.name} is no longer the data of {record.parent}: put its files back as they were, or remove that folder "
             "and train again"
@@ -81,9 +80,11 @@ def _check_data(data: DataSet, record: Path) -> None:
 
 
 def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.device]:
-    """The trained method in evaluation mode, and the device it is on. Raises ``UserError`` if it is not trained."""
+    """The trained method in evaluation mode, and the device it is on. Raises ``UserError`` if it is not trained, and if
+    the weights are not what its training made."""
     if not (run / "model.safetensors").exists():
         raise UserError(f"{cell} is not trained ({run}/model.safetensors is missing): run paramrel train first")
+    check(run, "model.safetensors", "run.json")
     torch.set_num_threads(runtime.threads)
     device = choose_device(runtime)
     if device.type == "cuda":

@@ -24,7 +24,8 @@ from metrics import (
     shuffle_labels,
 )
 from paramrel.errors import Unsupported, UserError
-from paramrel.files import write_text
+from paramrel.files import check_replaceable, write_record, write_text
+from suite.graph.chain import MADE_OF, check_codes, said_by_npz
 from suite.graph.hashing import file_sha256, short_hash
 from suite.graph.kernels import blas
 from suite.graph.written import parse_yaml
@@ -42,10 +43,15 @@ def read_codes(path: Path, wanted: Collection[str] | None = None) -> tuple[dict[
 
     Raises ``UserError`` for a file that is missing or damaged, and for an array that is no plain one.
     """
-    arrays, skipped, refused = _read(path, names_in(path) if wanted is None else wanted)
+    arrays, skipped, refused = _read(path, _there(path) if wanted is None else wanted)
     for reason in refused.values():
         raise UserError(f"{path}: {reason}")
     return arrays, skipped
+
+
+def _there(path: Path) -> list[str]:
+    """Names of the arrays of a file, but for what it says of its origin."""
+    return [name for name in names_in(path) if name != MADE_OF]
 
 
 def _read(path: Path, wanted: Collection[str]) -> tuple[dict[str, np.ndarray], dict[str, str], dict[str, str]]:
@@ -82,8 +88,9 @@ def evaluate(
     measured because of the input.
     """
     made_by = code()  # before the work, in which the checkout may change
+    check_codes(path)
     chosen = _chosen(names, given or {}, shuffled)
-    there = names_in(path)
+    there = _there(path)
     arrays, skipped, refused = _read(path, _wanted(chosen))
     input_sha256 = file_sha256(path)
     y_names = _names(arrays, "y", "y_names", path)
@@ -109,6 +116,7 @@ def evaluate(
         "blas": blas(),
         "code": made_by,
         "rows": [row | {"libraries": libraries} for row in rows],
+        MADE_OF: said_by_npz(path),
     }
 
 
@@ -229,8 +237,12 @@ def evaluate_to(
     nearest = next(folder for folder in out.absolute().parents if folder.exists())
     if out.is_dir() or not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise UserError(f"cannot write {out}: name a file in a writable folder")
+    check_replaceable(out, link=False)
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"{out} is the file of codes: name another for the results")
     result = evaluate(path, names, seed, **more)
-    write_text(out, shown(result, form))
+    if form == "json":
+        write_record(out, result)
+    else:
+        write_text(out, shown(result, form))
     return result

@@ -13,6 +13,7 @@ from paramrel.method import Method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime
 from suite.graph.cells import Cell
+from suite.graph.chain import check_codes, made_of, packed
 from suite.graph.config import Evaluate
 from suite.graph.names import codes_name, explorer_name
 from suite.measure.encode import trained
@@ -32,7 +33,9 @@ def explore(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path
     from z_s at flow times ``along_s`` (S,), the subcode fixed. Where there is none, skipped/NAME is the reason. A
     sampler takes at most 10 steps. Of more than 64 latents, those that vary most.
     """
+    check_codes(run / codes_name(evaluate))
     codes, _ = read_codes(run / codes_name(evaluate))
+    said = made_of(run, run / codes_name(evaluate))
     (model, device), data = trained(cell, runtime, run), dataset(cell.dataset)
     x = torch.from_numpy(codes["x_test"][:N_SOURCES]).float().to(device)
     z = torch.from_numpy(codes["z"]).to(device)
@@ -41,7 +44,7 @@ def explore(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path
         arrays = frames(model, x, z.mean(0), z.std(0), rng, n_steps)
     arrays["source_labels"] = np.array([_label(data, y) for y in codes["y_test"][:N_SOURCES]])
     path = run / explorer_name(evaluate)
-    write_arrays(path, arrays)
+    write_arrays(path, {**arrays, **packed(said)})
     return path
 
 

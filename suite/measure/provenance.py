@@ -1,6 +1,5 @@
 """Where a number comes from: code, data, configuration, environment, machine."""
 
-import json
 import os
 import platform
 import resource
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 
 from paramrel.devices import choose_device
-from paramrel.files import write_json
+from paramrel.files import read_record, write_record
 from paramrel.networks import n_parameters
 from paramrel.settings import Runtime
 from suite.graph.cells import Cell
@@ -24,14 +23,19 @@ LIBRARIES = ("torch", "numpy", "scikit-learn", "safetensors")
 
 def begin(state: Path) -> None:
     """Note in ``state`` which code a training begins with, or goes on with after it was stopped."""
+    write_record(state / "code.json", {"parts": [*_parts(state), code() | {"lock_sha256": lock_hash()}]})
+
+
+def _parts(state: Path) -> list[dict[str, Any]]:
     path = state / "code.json"
-    known = json.loads(path.read_text()) if path.exists() else []
-    write_json(path, [*known, code() | {"lock_sha256": lock_hash()}])
+    if not path.exists():
+        return []
+    return read_record(path, "parts", remedy=f"the rest of {state}, and train again")["parts"]
 
 
 def trained_by(state: Path) -> dict[str, Any]:
     """Commit and lock that a training began with; dirty if any part of it ran on other code than that commit's."""
-    parts = json.loads((state / "code.json").read_text())
+    parts = _parts(state)
     same = all(part == parts[0] for part in parts)
     return parts[0] | {"dirty": parts[0]["dirty"] if same else True}
 
@@ -39,14 +43,15 @@ def trained_by(state: Path) -> dict[str, Any]:
 def write_run(run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds: float, by: dict[str, Any]) -> None:
     """``run``/run.json: the resolved configuration and everything that a rerun would need to know; ``by``: the code, as
     ``trained_by`` has it."""
-    write_json(run / "run.json", {
+    write_record(run / "run.json", {
         "cell": str(cell),
         "hash": cell.hash,
         "resolved": cell.resolved,
         "parameters": n_parameters(cell.build()),
         "data_sha256": data_sha256,
         "weights_sha256": file_sha256(run / "model.safetensors"),
-        "code": {"commit": by["commit"], "dirty": by["dirty"]},
+        "log_sha256": file_sha256(run / "metrics.jsonl"),
+        "code": {key: value for key, value in by.items() if key != "lock_sha256"},
         "lock_sha256": by["lock_sha256"],
         "machine": machine(runtime),
         "libraries": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},

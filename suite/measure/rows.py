@@ -1,6 +1,5 @@
 """The long table: one row per number, deterministic; and the runs behind it, which are not."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,13 +9,14 @@ from pydantic import Field, FiniteFloat, model_validator
 from metrics import METRICS
 from paramrel.data import DATASETS
 from paramrel.errors import UserError
-from paramrel.files import write_text
+from paramrel.files import read_record, write_text
 from paramrel.method import METHODS
 from paramrel.registry import Registry
 from paramrel.settings import Frozen
 from suite.graph.cells import Cell, cells, controls, run_dir, skipped
+from suite.graph.chain import TRAINED, check_codes
+from suite.graph.chain import check as check_files
 from suite.graph.config import Preset
-from suite.graph.hashing import file_sha256
 from suite.graph.names import codes_name, control_name, metric_names, metrics_name, timing_name
 from suite.measure.checked_csv import check, read_csv
 from suite.measure.runs import RUN_COLUMNS, run_line
@@ -95,10 +95,12 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
         run = run_dir(runs, cell)
         reason = _unfinished(run, preset) if partial else None
         if (run / "run.json").exists() or not partial:
+            check_files(
+                run, *TRAINED, timing_name(preset.evaluate), codes_name(preset.evaluate), metrics_name(preset.evaluate)
+            )
             others = (run / timing_name(preset.evaluate), run / metrics_name(preset.evaluate))
             timing, measured = (_read(path, cell) if path.exists() else {} for path in others)
             record = _read(run / "run.json", cell)
-            _check_chain(run, record, timing)
             first = data_of.setdefault(cell.dataset, (record["data_sha256"], cell))
             if first[0] != record["data_sha256"]:
                 raise UserError(
@@ -109,9 +111,6 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
             rows += _nothing(preset, cell.dataset, cell.method, cell.variant, cell.seed, cell.hash, reason)
             continue
         evaluated = measured or _read(run / metrics_name(preset.evaluate), cell)  # which says that it is missing
-        codes = run / codes_name(preset.evaluate)
-        if codes.exists() and file_sha256(codes) != evaluated["input_sha256"]:
-            raise UserError(f"{run / metrics_name(preset.evaluate)} is not of {codes}: remove it and run it again")
         for row in evaluated["rows"]:
             rows += _expand(cell, record, row)
     for data, name, reason in skipped(preset):
@@ -120,26 +119,12 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
         control = run_dir(runs, cell) / control_name(preset.evaluate)
         if partial and not control.exists():
             continue
+        check_codes(control.with_name(codes_name(preset.evaluate)), control.name)
         record = _read(run_dir(runs, cell) / "run.json", cell)
         rows += [_expand(cell, record, row)[0] | {"fold": "shuffled"} for row in _read(control, cell)["rows"]]
     return pd.DataFrame(rows, columns=list(ROW_COLUMNS)), pd.DataFrame(
         provenance, columns=list(RUN_COLUMNS), dtype=object
     )
-
-
-def _check_chain(run: Path, record: dict[str, Any], timing: dict[str, Any]) -> None:
-    """Raises ``UserError`` where weights are not those that were trained, or codes not those of the weights; older records
-    do not say."""
-    weights = run / "model.safetensors"
-    if not weights.exists():
-        return
-    now = file_sha256(weights)
-    if record.get("weights_sha256", now) != now:
-        raise UserError(f"{weights} is not what {run / 'run.json'} records: remove both and train again")
-    if timing.get("weights_sha256", now) != now:
-        raise UserError(
-            f"the codes in {run} are of other weights than {weights}: remove codes and metrics there and run again"
-        )
 
 
 def _unfinished(run: Path, preset: Preset) -> str | None:
@@ -184,16 +169,22 @@ def _expand(cell: Cell, record: dict[str, Any], row: dict[str, Any]) -> list[dic
     return [whole] + [common | {"fold": str(i), "value": value, "note": ""} for i, value in enumerate(row["folds"])]
 
 
+NEEDED = {
+    "run.json": ("resolved", "data_sha256", "parameters", "seconds", "peak_memory_mib", "code", "lock_sha256", "machine", "libraries"),
+    "metrics": ("rows", "input_sha256"),
+    "control": ("rows", "input_sha256"),
+}  # fmt: skip
+"""What is read of each kind of record."""
+
+
 def _read(path: Path, cell: Cell) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        return read_record(path, *NEEDED.get(path.name.partition("-")[0], ()))
     except FileNotFoundError as error:
         raise UserError(
             f"{cell} is not evaluated ({path} is missing): run snakemake, or the steps by hand; paramrel table "
             "--partial makes tables of what is there"
         ) from error
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run snakemake again") from error
 
 
 def write_rows(rows: pd.DataFrame, path: Path) -> None:

@@ -10,10 +10,12 @@ import pandas as pd
 from pydantic import Field, Json
 
 from paramrel.data import dataset
+from paramrel.errors import UserError
 from paramrel.files import write_text
 from paramrel.method import method
 from paramrel.settings import Frozen
 from suite.graph.cells import Cell
+from suite.graph.chain import check as check_files
 from suite.measure.checked_csv import check, read_csv
 from suite.measure.commit import in_words
 from suite.measure.provenance import parameters_by_part
@@ -138,6 +140,19 @@ def run_line(cell: Cell, record: dict[str, Any], timing: dict[str, Any], measure
         **{key: record["machine"][key] for key in ("processor", "capability", "threads", "device")},
         **{key: record["libraries"][key] for key in ("python", "torch", "numpy", "scikit-learn")},
     }
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """Lines of a training's log; none for what is not trained, or not there. Raises ``UserError`` where it is damaged or
+    not the log that run.json knows."""
+    path = run / "metrics.jsonl"
+    check_files(run, "run.json", path.name)
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}): remove {run} and run snakemake again") from error
 
 
 def _settings(cell: Cell) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What `dvc metrics` and `dvc plots` read: the same numbers as the tables, in the shapes that they want."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +7,7 @@ import pandas as pd
 from paramrel.files import write_json, write_text
 from suite.graph.cells import cells, run_dir
 from suite.graph.config import Preset
+from suite.measure.runs import read_log
 
 N_POINTS = 50
 """Points per curve."""
@@ -33,11 +33,10 @@ def curves(preset: Preset, runs: Path) -> pd.DataFrame:
     """Training loss of every trained cell: columns cell, step, loss; means of ``N_POINTS`` equal stretches."""
     parts = []
     for cell in cells(preset):
-        path = run_dir(runs, cell) / "metrics.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []  # a preset may be tabled in part
-        if not lines:
+        lines = read_log(run_dir(runs, cell))
+        if not lines:  # not trained, or of a preset that is tabled in part
             continue
-        log = pd.DataFrame(json.loads(line) for line in lines)[["step", "loss"]]
+        log = pd.DataFrame(lines)[["step", "loss"]]
         stretch = max(1, -(-len(log) // N_POINTS))
         mean = log.groupby(log.index // stretch).agg(step=("step", "last"), loss=("loss", "mean"))
         parts.append(mean.assign(cell=str(cell))[["cell", "step", "loss"]])

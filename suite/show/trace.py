@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from paramrel.errors import UserError, nearest, unknown
+from paramrel.files import read_record
+from suite.graph.chain import TRAINED, faults
 from suite.graph.hashing import file_sha256
 from suite.graph.names import timing_of
 from suite.measure.commit import in_words
@@ -188,12 +189,12 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
         rest = [f"{name} {line[column] or 'not recorded'}" for name, column in RECORDED.items()]
         said = ", ".join([f"trained by {trained}", *rest])
         return [f"    from runs.csv, for {folder} is not here ({MISSING}): {said}"]
-    record = json.loads((folder / "run.json").read_text())
+    record = read_record(folder / "run.json")
     machine = record["machine"]
     data_sha256 = row.get("data_sha256", "")
     return [
         *([f"    measured: {_measured(folder, row, column)}"] if column else []),
-        f"    weights: {folder}/model.safetensors sha256 {file_sha256(folder / 'model.safetensors')[:12]}",
+        f"    weights: {_weights(folder)}",
         f"    configuration: {json.dumps(record['resolved'], sort_keys=True)}",
         f"    code: {in_words(record['code'])}; uv.lock sha256 {(record['lock_sha256'] or 'none')[:12]}",
         f"    data: {row.dataset} sha256 {record['data_sha256'][:12]}"
@@ -204,11 +205,19 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
     ]
 
 
+def _weights(folder: Path) -> str:
+    path = folder / "model.safetensors"
+    if not path.exists():
+        return f"{path} is not here ({MISSING})"
+    wrong = next(faults(folder, *TRAINED), None)
+    return f"{path} sha256 {file_sha256(path)[:12]}" + (f" BUT {wrong.reason}" if wrong else "")
+
+
 def _measured(folder: Path, row: pd.Series, column: str) -> str:
     """Which of the cell's files holds the value, and whether its codes are still those that were measured."""
     pattern = "control-*.json" if row.fold == "shuffled" else "metrics-*.json"
     for path in sorted(folder.glob(pattern)):
-        record: dict[str, Any] = json.loads(path.read_text())
+        record = read_record(path, "rows", "input", "input_sha256")
         found = [entry for entry in record["rows"] if entry["metric"] == row.metric]
         if not found or found[0]["metric_version"] != row.metric_version or not _same(found[0][column], row[column]):
             continue
@@ -217,6 +226,8 @@ def _measured(folder: Path, row: pd.Series, column: str) -> str:
         if not codes.exists():
             return f"{how}; of {codes}, which is not here"
         changed = "" if file_sha256(codes) == record["input_sha256"] else " BUT the file has changed"
+        wrong = None if changed else next(faults(folder, timing_of(codes).name, codes.name, path.name), None)
+        changed += f" BUT {wrong.reason}" if wrong else ""
         return f"{how}; of {codes} sha256 {record['input_sha256'][:12]}{changed}, {_encoded(codes)}"
     return f"NOTHING in {folder} holds this value: the table is older than the files, or edited"
 
@@ -224,7 +235,7 @@ def _measured(folder: Path, row: pd.Series, column: str) -> str:
 def _encoded(codes: Path) -> str:
     """Which code made a file of codes."""
     timing = timing_of(codes)
-    record = json.loads(timing.read_text()) if timing.exists() else {}
+    record = read_record(timing) if timing.exists() else {}
     return f"encoded by {in_words(record.get('code'))}"
 
 

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import sys
 
+from snakemake.settings.types import RerunTrigger
 from snakemake.utils import validate
 
 from paramrel.errors import UserError
@@ -15,16 +17,25 @@ from suite.graph.results import FIGURE_NAMES
 IS_MAIN = workflow.is_main_process
 
 try:
-    # A job on a cluster parses this file again: it takes the plan that the first Snakemake wrote down.
-    PLAN = Plan.read(config, for_jobs=True) if IS_MAIN else Plan.recall(config)
+    # A job on a cluster parses this file again: it takes the plan that the first Snakemake wrote down and named.
     if IS_MAIN:
-        PLAN.remember(config)
+        PLAN = Plan.read(config, for_jobs=True)
+        workflow.config_settings.config_args = [
+            *(workflow.config_settings.config_args or ()),
+            f"plan={PLAN.remember()}",
+        ]
         if enter_run(Path(PLAN.state), Path(".snakemake")):
             print("Removed the lock of a Snakemake that was killed.", file=sys.stderr)
+        for path in PLAN.drop_stale():
+            print(
+                f"Removed, for it is not of its cell's weights: {path}", file=sys.stderr
+            )
         for stamp in PLAN.drop_false_stamps():
             print(
-                f"Made anew, for they are not what was made: {stamp}", file=sys.stderr
+                f"No longer what was made, to be made anew: {stamp}", file=sys.stderr
             )
+    else:
+        PLAN = Plan.recall(Path(config["plan"]))
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     os._exit(2)  # one line instead of a traceback through Snakemake
@@ -37,8 +48,10 @@ if IS_MAIN:
     )
 
 RUNS, STATE = PLAN.runs, PLAN.state
-# Said to every command. Parameters do not trigger reruns (see profiles/default); hashes in the paths do.
-COMMON = f"--config {PLAN.config} --preset {PLAN.name} --runs {RUNS}"
+# Said to every command.
+COMMON = shlex.join(
+    ["--config", PLAN.config, "--preset", PLAN.name, "--runs", RUNS]
+)
 
 # On a cluster the jobs of a group run one after the other (Slurm's plugin waits for each), so they ask for the cores
 # and the memory of one, and for the time of all; the cores of the machine that submits say nothing of the nodes'.
@@ -91,7 +104,8 @@ def planned(wildcards):
 def arguments(wildcards):
     """The command line's name of a cell."""
     cell = planned(wildcards)
-    return f"--dataset {cell.dataset} --method {cell.method} --variant {cell.variant} --seed {cell.seed}"
+    words = ["--dataset", cell.dataset, "--method", cell.method]
+    return shlex.join([*words, "--variant", cell.variant, "--seed", str(cell.seed)])
 
 
 def n_gpus(wildcards):
@@ -117,21 +131,47 @@ def check_cluster():
         raise WorkflowError(f"error: {error}")
 
 
-# Paths name what files were made from, so their time stamps mean nothing: a checkout or a pull must not rerun anything.
+def forced():
+    """Whether something that cells' files are made of is forced (--forcerun train): then all that is made of it is wanted
+    anew.
+
+    Also says here, where no profile can replace it, that time stamps alone decide: settings and versions are part of every
+    path. Called by functions of inputs, for Snakemake knows how it was called only after it has read this file.
+    """
+    workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
+    made_of = ("train", "fit", "encode", "explore", "evaluate", "control")
+    return any(
+        name in made_of or name.startswith(f"{RUNS}/")
+        for name in workflow.dag_settings.forcerun
+    )
+
+
+def settled(paths):
+    """Files of cells, as inputs. Paths name what they were made from, so their time stamps mean nothing: a checkout or a
+    pull must not rerun anything."""
+    return paths if forced() else ancient(paths)
+
+
 def of_cell(name):
     """A file of the rule's cell, as an input."""
-    return ancient(f"{RUNS}/{{cell}}/{name}")
+    return lambda wildcards: settled(f"{RUNS}/{wildcards.cell}/{name}")
 
 
 def of_every_cell(name):
     """A file of every cell, as inputs."""
-    return ancient(PLAN.every(name))
+    return lambda wildcards: settled(PLAN.every(name))
+
+
+def of_some_cells(paths):
+    """Files of cells that not every cell has, as inputs."""
+    return lambda wildcards: settled(paths)
 
 
 def prepared(wildcards):
     """The card of a cell's data set, whatever its age; nothing for sets that need no preparation, and for cells that
     are trained: a card that is missing here (trained by hand, or pulled) would be made, and its making train them anew.
     """
+    forced()
     name = planned(wildcards).dataset
     files = ("model.safetensors", "run.json", "metrics.jsonl")
     trained = all(Path(RUNS, wildcards.cell, file).exists() for file in files)

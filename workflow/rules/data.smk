@@ -24,4 +24,4 @@ rule data:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     shell:
-        "paramrel data prepare {wildcards.dataset} --no-download --card {output} > {log} 2>&1"
+        "paramrel data prepare {wildcards.dataset} --no-download --card {output:q} > {log:q} 2>&1"

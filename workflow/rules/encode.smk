@@ -24,7 +24,7 @@ rule encode:
         common=COMMON,
         state=STATE,
     shell:
-        "paramrel encode {params.cell} {params.common} --state {params.state} > {log} 2>&1"
+        "paramrel encode {params.cell} {params.common} --state {params.state:q} > {log:q} 2>&1"
 
 
 # Frames for the report's explorer: the first seed of every method that makes images of codes.
@@ -50,4 +50,4 @@ rule explore:
         common=COMMON,
         state=STATE,
     shell:
-        "paramrel explore {params.cell} {params.common} --state {params.state} > {log} 2>&1"
+        "paramrel explore {params.cell} {params.common} --state {params.state:q} > {log:q} 2>&1"

@@ -23,8 +23,8 @@ rule evaluate:
         state=STATE,
         labels="",
     shell:
-        "paramrel evaluate {input} {params.metrics} --seed {params.seed} --jobs {threads} {params.labels}"
-        " --out {output} --state {params.state} > {log} 2>&1"
+        "paramrel evaluate {input:q} {params.metrics} --seed {params.seed} --jobs {threads} {params.labels}"
+        " --out {output:q} --state {params.state:q} > {log:q} 2>&1"
 
 
 # Once per data set: the same metrics on shuffled labels.

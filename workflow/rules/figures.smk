@@ -7,7 +7,8 @@ rule draw:
         of_every_cell(PLAN.codes),
         of_every_cell(PLAN.metrics),
         of_every_cell("metrics.jsonl"),
-        ancient(PLAN.explorers()),
+        of_some_cells(PLAN.explorers()),
+        PLAN.due("drawn"),
     output:
         expand(
             "{folder}/{figure}.{suffix}",
@@ -29,7 +30,7 @@ rule draw:
         state=lambda wildcards: STATE,
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "paramrel figures {params.common} --state {params.state} --drawn {params.folder} > {log} 2>&1"
+        "paramrel figures {params.common} --state {params.state:q} --drawn {params.folder:q} > {log:q} 2>&1"
 
 
 # One at a time, so that a figure that is removed or edited is the only one that is made again.
@@ -37,6 +38,7 @@ rule figure:
     input:
         pictures=multiext(f"{PLAN.drawn}/{{figure}}", ".png", ".pdf"),
         hashes=f"{PLAN.drawn}/{{figure}}.json",
+        due=PLAN.due("{figure}"),
     output:
         pictures=report(
             PLAN.figure("{figure}"),
@@ -50,5 +52,6 @@ rule figure:
         f"logs/figures/{PLAN.name}-{{figure}}.log",
     params:
         caption=lambda wildcards: CAPTIONS[wildcards.figure].text,
+        folder=lambda wildcards, output: Path(output.pictures[0]).parent,
     shell:
-        "(cp {input.pictures} $(dirname {output.pictures[0]}) && cp {input.hashes} {output.stamp}) > {log} 2>&1"
+        "(cp {input.pictures:q} {params.folder:q} && cp {input.hashes:q} {output.stamp:q}) > {log:q} 2>&1"

@@ -9,7 +9,8 @@ report: "../report/workflow.rst"
 rule report_page:
     input:
         PLAN.stamp("tables"),
-        ancient(PLAN.explorers()),
+        of_some_cells(PLAN.explorers()),
+        due=PLAN.due("report"),
         drawn=expand("{folder}/{figure}.png", folder=PLAN.drawn, figure=FIGURE_NAMES),
     output:
         report(
@@ -33,7 +34,7 @@ rule report_page:
         state=lambda wildcards: STATE,
         drawn=lambda wildcards, input: Path(input.drawn[0]).parent,
     shell:
-        "paramrel report {params.common} --state {params.state} --drawn {params.drawn} --stamp {output.stamp} > {log} 2>&1"
+        "paramrel report {params.common} --state {params.state:q} --drawn {params.drawn:q} --stamp {output.stamp:q} > {log:q} 2>&1"
 
 
 # Before the first job, and not in a dry run.
@@ -45,5 +46,5 @@ onstart:
 onerror:
     if IS_MAIN:
         shell(
-            "paramrel status --failed {COMMON} --state {STATE} --snakemake-log {log} || true"
+            "paramrel status --failed {COMMON} --state {STATE:q} --snakemake-log {log:q} || true"
         )

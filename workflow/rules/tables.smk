@@ -6,10 +6,11 @@
 rule tables:
     input:
         of_every_cell(PLAN.metrics),
-        ancient(PLAN.controls()),
+        of_some_cells(PLAN.controls()),
         of_every_cell("run.json"),
         of_every_cell(PLAN.timing),
         of_every_cell("metrics.jsonl"),
+        PLAN.due("tables"),
     output:
         report(
             PLAN.tables(),
@@ -31,4 +32,4 @@ rule tables:
         common=COMMON,
         state=lambda wildcards: STATE,
     shell:
-        "paramrel table {params.common} --state {params.state} --stamp {output.stamp} > {log} 2>&1"
+        "paramrel table {params.common} --state {params.state:q} --stamp {output.stamp:q} > {log:q} 2>&1"

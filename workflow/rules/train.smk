@@ -25,7 +25,7 @@ rule train:
         common=COMMON,
         state=STATE,
     shell:
-        "paramrel train {params.cell} {params.common} --state {params.state} > {log} 2>&1"
+        "paramrel train {params.cell} {params.common} --state {params.state:q} > {log:q} 2>&1"
 
 
 # What is not trained takes seconds: on a cluster several share a job.

@@ -1,6 +1,5 @@
 """What figures read of a preset's cells: only the arrays they want, and nothing where a cell is missing or failed."""
 
-import json
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,11 +12,14 @@ from matplotlib.figure import Figure
 
 from paramrel.data import dataset
 from paramrel.errors import UserError
+from paramrel.files import read_record
 from paramrel.method import methods
 from suite.graph.cells import Cell, cells, run_dir, variants
+from suite.graph.chain import check_codes
 from suite.graph.config import Preset
 from suite.graph.names import codes_name, explorer_name, metrics_name
 from suite.measure.evaluate import read_codes
+from suite.measure.runs import read_log
 from suite.show.style import nothing
 from suite.show.tables import label
 
@@ -57,6 +59,7 @@ class Files:
 
     def __init__(self, preset: Preset, runs: Path) -> None:
         self.preset, self.runs = preset, runs
+        self.fitting: set[str] = set()
         grouped: dict[tuple[str, Key], list[Cell]] = {}
         for cell in cells(preset):
             order = list(variants(preset, cell.method)).index(cell.variant)
@@ -76,7 +79,7 @@ class Files:
 
     def arrays(self, cell: Cell, names: Iterable[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Those of the arrays that are there, and the reasons why others are not (trained methods only)."""
-        path = self.codes(cell)
+        path = self._checked(cell) / codes_name(self.preset.evaluate)
         if not path.exists():
             return {}, {}
         try:
@@ -89,24 +92,28 @@ class Files:
 
     def frames(self, cell: Cell) -> dict[str, np.ndarray]:
         """What the report's explorer shows of the cell; of the first seed only."""
-        path = run_dir(self.runs, cell) / explorer_name(self.preset.evaluate)
+        path = self._checked(cell) / explorer_name(self.preset.evaluate)
         return read_codes(path)[0] if path.exists() else {}
 
     def measured(self, cell: Cell) -> dict[str, dict[str, Any]]:
         """The cell's measured rows by metric."""
-        try:
-            text = (run_dir(self.runs, cell) / metrics_name(self.preset.evaluate)).read_text()
-        except FileNotFoundError:
-            return {}
-        return {row["metric"]: row for row in json.loads(text)["rows"] if row["value"] is not None}
+        path = self._checked(cell) / metrics_name(self.preset.evaluate)
+        rows = read_record(path, "rows")["rows"] if path.exists() else []
+        return {row["metric"]: row for row in rows if row["value"] is not None}
 
     def log(self, cell: Cell) -> pd.DataFrame:
         """The training's log, a line per logged step; empty for what is not trained."""
-        try:
-            lines = (run_dir(self.runs, cell) / "metrics.jsonl").read_text().splitlines()
-        except FileNotFoundError:
-            lines = []
-        return pd.DataFrame([json.loads(line) for line in lines])
+        return pd.DataFrame(read_log(self._checked(cell)))
+
+    def _checked(self, cell: Cell) -> Path:
+        """The cell's folder, once its files were found to be of each other. Raises ``UserError`` where they are not."""
+        if cell.path not in self.fitting:
+            evaluate = self.preset.evaluate
+            check_codes(
+                run_dir(self.runs, cell) / codes_name(evaluate), metrics_name(evaluate), explorer_name(evaluate)
+            )
+            self.fitting.add(cell.path)
+        return run_dir(self.runs, cell)
 
     def nothing(self, reason: str, name: str) -> Figure:
         """A small figure that says why it is empty, and that more may come where a seed has no file ``name``."""

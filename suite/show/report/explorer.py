@@ -7,8 +7,9 @@ import numpy as np
 
 from paramrel.data import dataset
 from suite.graph.cells import Cell
+from suite.graph.chain import check_codes
 from suite.graph.config import Evaluate
-from suite.graph.names import explorer_name
+from suite.graph.names import codes_name, explorer_name
 from suite.measure.evaluate import read_codes
 from suite.show.report.embedded import Quality, sprite
 from suite.show.tables import label
@@ -27,6 +28,7 @@ def explorer(
         if not path.exists():
             reasons.append((of, f"{path.name} is not there: run snakemake"))
             continue
+        check_codes(run / codes_name(evaluate), path.name)
         arrays, skipped = read_codes(path)
         if "traversed" in arrays:
             shown.append(_method(cell, arrays, skipped.get("along", ""), quality))
