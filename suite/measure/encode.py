@@ -13,7 +13,7 @@ from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, Split, dataset
 from paramrel.devices import choose_device, described, make_cuda_deterministic
 from paramrel.errors import Unsupported, UserError
-from paramrel.files import read_record, write_record
+from paramrel.files import read_record, write_arrays, write_record
 from paramrel.latent_usage import derangement, swapped_losses
 from paramrel.method import Codes, Method
 from paramrel.rng import Rng
