@@ -49,6 +49,7 @@ test-long: setup
 check: setup
 	ruff check .
 	ruff format --check .
+	mypy
 	snakemake --lint
 	.uv/bin/uv tool run --quiet snakefmt@2.1.0 --check Snakefile workflow/rules
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines._diffusion import Diffusion
-from paramrel.networks import time_embedding
+from paramrel.networks import starts_at_zero, time_embedding
 from paramrel.points import Scatter
 from paramrel.rng import Rng
 
@@ -30,7 +30,7 @@ class LatentPrior(Scatter):
         self.modulations = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(self.N_BLOCKS))
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(self.N_BLOCKS))
         self.leave = nn.Linear(width, dim)
-        self.leave.zero_init = True  # type: ignore[assignment]  # torch types a module's attributes as tensors
+        starts_at_zero(self.leave)
 
     def forward(self, z_t: Tensor, t: Tensor) -> Tensor:
         """eps predicted from z_t (N, d) and t (N,) in 1..T."""

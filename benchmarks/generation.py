@@ -249,6 +249,23 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     write_atomically(path, write)
 
 
+def table(rows: list[dict[str, str]]) -> str:
+    """Rows of the file as Markdown."""
+    titles = (
+        "setting", "steps", "bits/dim", "own loss at u = .1, .3, .5", "permuted/own at .1", "speckle of generated / samples",
+        "mse from z", "agreement", "AUROC of codes",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
+    for row in rows:
+        own = ", ".join(f"{float(row[f'own_u={u}']):,.0f}" for u in (0.1, 0.3, 0.5))
+        grain = " / ".join(f"{float(row[f'speckle_{kind}']):.2f}" for kind in ("generated", "samples"))
+        values = [f"`{row['setting']}`", row["steps"], f"{float(row['bits_per_dim_data']):.2f}", own]
+        values += [f"{float(row['ratio_u=0.1']):.2f}", grain, f"{float(row['mse_from_code']):.4f}"]
+        values += [f"{float(row[name]):.3f}" for name in ("agreement", "auroc_codes")]
+        lines.append(f"| {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
 def make_row(name: str, setting: Setting, data: DataSet, options: argparse.Namespace) -> dict[str, Any]:
     """Train, measure, and save the picture of a setting."""
     net = Network(**NETWORKS.get(data.name, SQUARES) | setting.network)
@@ -289,6 +306,7 @@ def main() -> None:
         if not any(key.items() <= row.items() for row in rows):
             write_rows(path, [*rows, make_row(name, chosen[name], data, options)])
             print(f"{data.name} {name}: done", flush=True)
+    print(table(known_rows(path)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from paramrel.errors import UserError
-from paramrel.files import write_atomically
+from paramrel.files import write_arrays
 
 N_KEPT = 32
 """Results that are kept in memory: enough for a curve of progressive codes."""
@@ -102,7 +102,7 @@ def _read(path: Path) -> Named | None:
 def _written(path: Path, arrays: Named) -> Named:
     """``arrays``, also as a file if the disk allows."""
     try:
-        write_atomically(path, lambda temporary: np.savez(temporary, **arrays))
+        write_arrays(path, arrays, compressed=False)
     except UserError:
         return arrays
     return arrays

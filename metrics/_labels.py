@@ -24,7 +24,7 @@ def without_missing(
     """
     kept, notes = dict(arrays), []
     for name in names if marker is not None else ():
-        keep = ~_is_marker(columns(kept[name]), str(marker)).any(1)
+        keep = np.asarray(~_is_marker(columns(kept[name]), str(marker)).any(1))
         if not keep.any():
             raise UserError(f"every item of {name} has a missing label ({marker})")
         if not keep.all():

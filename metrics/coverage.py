@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from metrics._base import Arrays, Metric, NoConfig, Value
+from metrics._base import Arrays, Direction, Metric, NoConfig, Value
 from metrics._features import features
 from metrics._images import noise_like
 
@@ -26,7 +26,7 @@ class Coverage(Metric[NoConfig]):
     version = 1
     title = "coverage of samples"
     places: ClassVar[Mapping[str, int]] = {"images": 200}
-    direction = "higher"
+    direction: ClassVar[Direction] = "higher"
     range = (0.0, 1.0)
     needs = ("sampled", "probe_x", "probe_y")
     source = "arXiv 2002.09797, in features of our own"

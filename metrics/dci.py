@@ -128,11 +128,11 @@ def _fit_factor(z: np.ndarray, factor: np.ndarray, train: np.ndarray, test: np.n
     """(importances (d,), accuracy on the training part, on the test part) of one factor."""
     largest = np.bincount(factor[train]).argmax()
     if z.shape[1] == 0 or (factor[train] == largest).all():  # nothing can be learned
-        shares = (float(np.mean(factor[part] == largest)) for part in (train, test))
-        return np.zeros(z.shape[1]), *shares
+        seen, held_out = (float(np.mean(factor[part] == largest)) for part in (train, test))
+        return np.zeros(z.shape[1]), seen, held_out
     model = GradientBoostingClassifier(n_estimators=n_trees, random_state=seed).fit(z[train], factor[train])
-    accuracies = (float(np.mean(model.predict(z[part]) == factor[part])) for part in (train, test))
-    return np.abs(model.feature_importances_), *accuracies
+    seen, held_out = (float(np.mean(model.predict(z[part]) == factor[part])) for part in (train, test))
+    return np.abs(model.feature_importances_), seen, held_out
 
 
 @in_memory

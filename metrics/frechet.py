@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics._base import Arrays, Metric, NoConfig, Value
+from metrics._base import Arrays, Direction, Metric, NoConfig, Value
 from metrics._features import features
 from metrics._images import noise_like
 
@@ -26,7 +26,7 @@ class Frechet(Metric[NoConfig]):
     version = 1
     title = "Fréchet distance of samples"
     places: ClassVar[Mapping[str, int]] = {"images": 160}
-    direction = "lower"
+    direction: ClassVar[Direction] = "lower"
     range = (0.0, float("inf"))
     needs = ("sampled", "probe_x", "probe_y")
     source = "arXiv 1706.08500, in features of our own"

@@ -12,7 +12,7 @@ from paramrel.settings import Precision, Runtime
 DRIVER = Path("/proc/driver/nvidia/version")
 """Where NVIDIA's driver says its version."""
 
-OTHER_BUILD = "install another build of torch (README, Environment), or set runtime.device to cpu"
+OTHER_BUILD = "install another build of torch (docs/guarantees.md), or set runtime.device to cpu"
 
 
 def choose_device(runtime: Runtime) -> torch.device:
@@ -71,8 +71,8 @@ def make_cuda_deterministic(precision: Precision = "fp32") -> None:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.backends.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # made by a module class
+    torch.backends.fp32_precision = "tf32" if precision == "tf32" else "ieee"  # type: ignore[attr-defined]  # as above
     for enable in ("enable_flash_sdp", "enable_mem_efficient_sdp", "enable_cudnn_sdp"):
         getattr(torch.backends.cuda, enable)(False)
 

@@ -6,10 +6,12 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from paramrel.errors import UserError
 
@@ -83,6 +85,12 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with \\n line ends, atomically; bytes of a file's name that are no text as JSON has them."""
     data = text.encode(errors="backslashreplace")
     write_atomically(path, lambda temporary: temporary.write_bytes(data))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any], *, compressed: bool = True) -> None:
+    """Write named arrays as an .npz file, atomically."""
+    save = np.savez_compressed if compressed else np.savez
+    write_atomically(path, lambda temporary: save(temporary, **arrays))
 
 
 def append_text(path: Path, text: str) -> None:

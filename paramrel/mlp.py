@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paramrel.errors import UserError
-from paramrel.networks import Condition, Given
+from paramrel.networks import Condition, Given, starts_at_zero
 from paramrel.settings import Network
 
 
@@ -71,7 +71,7 @@ class MlpDecoder(Mlp):
 
     def __init__(self, n_in: int, n_out: int, net: Network) -> None:
         super().__init__(n_in, n_out, net, time=True, latent=True)
-        self.out.zero_init = True
+        starts_at_zero(self.out)
 
-    def forward(self, x: Tensor, u: Tensor, z: Tensor) -> Tensor:
+    def forward(self, x: Tensor, u: Tensor | None = None, z: Tensor | None = None) -> Tensor:
         return super().forward(x, u, z)[:, :, None, None]

@@ -21,11 +21,16 @@ from paramrel.rng import Rng
 from paramrel.settings import Network
 
 
+def starts_at_zero(layer: nn.Module) -> None:
+    """Mark a layer whose weights ``initialise`` sets to 0."""
+    layer.zero_init = True  # type: ignore[assignment]  # torch types a module's attributes as tensors
+
+
 def initialise(module: nn.Module, rng: Rng) -> None:
     """Draw all weights of convolutions and linear layers anew from ``rng``, by their names; biases are 0.
 
     Kaiming-uniform with a = sqrt(5), torch's default, but independent of global state and of the order in which
-    modules were made. Layers marked ``zero_init`` start at 0 (the last layer of a U-Net).
+    modules were made. Layers marked by ``starts_at_zero`` do (the last layer of a U-Net).
     """
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -72,6 +77,7 @@ class Condition(nn.Module):
     def forward(self, u: Tensor | None, z: Tensor | None) -> Given:
         embedded = []
         if self.time is not None:
+            assert u is not None, "a network that knows the time is given it"
             embedded.append(self.time(time_embedding(u, self.channels)))
         if self.latent is not None:
             embedded.append(self.latent(z))
@@ -171,7 +177,7 @@ class Down(nn.Module):
         h, maps = self.conv_in(F.pixel_unshuffle(x, self.unshuffle)), []
         for level, blocks in enumerate(self.levels):
             h = self.halve[level - 1](h) if level else h
-            for block in blocks:
+            for block in blocks.children():
                 h = block(h, given)
             maps.append(h)
         return maps
@@ -230,7 +236,7 @@ class Up(nn.Module):
         """``sides``: height and width of every level; ``maps``: skips of every level or none; both from the top."""
         for level, blocks in enumerate(self.levels):
             h = torch.cat((h, maps[-1 - level]), 1) if maps else h
-            for block in blocks:
+            for block in blocks.children():
                 h = block(h, given)
             if level < len(self.resize):
                 h = F.interpolate(self.resize[level](h), size=sides[-2 - level], mode="nearest")
@@ -280,7 +286,7 @@ class UNet(nn.Module):
         n_pixel = net.head_channels or n_out
         self.out = nn.Conv2d(net.channels * net.multipliers[0], n_pixel * net.unshuffle**2, 3, padding=1)
         self.head = Head(n_pixel, n_in, n_out) if net.head_channels else None
-        (self.out if self.head is None else self.head.conv_out).zero_init = True
+        starts_at_zero(self.out if self.head is None else self.head.conv_out)
 
     def forward(self, x: Tensor, u: Tensor, z: Tensor) -> Tensor:
         given = self.condition(u, z)
@@ -326,9 +332,9 @@ def n_parameters(module: nn.Module) -> int:
 
 def budget(shape: tuple[int, int, int], net: Network) -> int:
     """Parameters of ParamReL on images of ``shape``: progressive encoder and U-Net. Baselines are matched to it."""
-    n_channels, *side = shape
+    n_channels, side = shape[0], shape[1:]
     with torch.device("meta"):
-        encoder = Encoder(n_channels, 2 * net.latent_dim, tuple(side), net, time=True)
+        encoder = Encoder(n_channels, 2 * net.latent_dim, side, net, time=True)
         return n_parameters(encoder) + n_parameters(UNet(n_channels, n_channels, net))
 
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -98,7 +98,7 @@ def train(
                 raise Stopped(f"stopped after step {done}; the same command goes on from {checkpoints.last}")
     ema.module.eval()
     if type(method).finish is not Method.finish:
-        ema.module.finish(some_images(data, rng.at("finish")), rng.at("finish"))
+        cast(Method, ema.module).finish(some_images(data, rng.at("finish")), rng.at("finish"))
     save_weights(run / "model.safetensors", ema.module, cell)
     write_text(run / "metrics.jsonl", log.path.read_text())
     return time.monotonic() - started
@@ -200,7 +200,8 @@ class Average(AveragedModel):
     @torch.no_grad()
     def update(self, method: Method, n: int) -> None:
         """Average the weights of ``method`` in; its buffers are taken as they are."""
-        average, current = list(self.module.parameters()), list(method.parameters())
+        average: list[Tensor] = list(self.module.parameters())
+        current: list[Tensor] = list(method.parameters())
         if n == 0:
             torch._foreach_copy_(average, current)
         else:

@@ -61,13 +61,12 @@ def conditional(
     if method.subcode_shape is None:
         raise Unsupported(method.no_subcode)
     z = method.encode(x).mean
-    subcode = subcodes(method, x, z, rng.at("invert"), n_steps)
-    codes, subs = _repeat(z, n_draws), _repeat(subcode, n_draws)
     if fixed == "z":
         subs = rng.normal("subcode", (len(x), n_draws, *method.subcode_shape))
-    if fixed == "subcode":
-        codes = method.draw_codes(len(x) * n_draws, rng.at("codes"), n_steps).reshape(codes.shape)
-    return _show_all(method, codes, subs, n_steps)
+        return _rendered_all(method, z[:, None].expand(-1, n_draws, -1), subs, n_steps)
+    codes = method.draw_codes(len(x) * n_draws, rng.at("codes"), n_steps).reshape(len(x), n_draws, -1)
+    subcode = subcodes(method, x, z, rng.at("invert"), n_steps)
+    return _rendered_all(method, codes, _repeat(subcode, n_draws), n_steps)
 
 
 def reconstruction(
@@ -96,7 +95,7 @@ def time_varying(method: Method, x: Tensor, times: tuple[float, ...], rng: Rng, 
     """
     codes = torch.stack([method.encode_at(x, s, rng.at(f"s={s}")).mean for s in times], 1)
     subcode = subcodes(method, x, method.encode(x).mean, rng.at("invert"), n_steps)
-    return _show_all(method, codes, _repeat(subcode, len(times)), n_steps)
+    return _rendered_all(method, codes, _repeat(subcode, len(times)), n_steps)
 
 
 def interpolation(
@@ -110,8 +109,8 @@ def interpolation(
     sub_b = subcodes(method, b, z_b, rng.at("b"), n_steps)
     codes = torch.stack([mix(z_a, z_b, weight) for weight in weights], 1)
     if sub_a is None or sub_b is None:
-        return _show_all(method, codes, None, n_steps)
-    return _show_all(method, codes, torch.stack([slerp(sub_a, sub_b, weight) for weight in weights], 1), n_steps)
+        return _rendered_all(method, codes, None, n_steps)
+    return _rendered_all(method, codes, torch.stack([slerp(sub_a, sub_b, weight) for weight in weights], 1), n_steps)
 
 
 def traversal(
@@ -126,7 +125,7 @@ def traversal(
     codes = z[:, None, None].repeat(1, len(dims), n, 1)
     for row, dim in enumerate(dims):
         codes[:, row, :, dim] = mean[dim] + torch.linspace(-3, 3, n, device=z.device) * std[dim]
-    images = _show_all(method, codes.flatten(1, 2), _repeat(subcode, len(dims) * n), n_steps)
+    images = _rendered_all(method, codes.flatten(1, 2), _repeat(subcode, len(dims) * n), n_steps)
     return images.unflatten(1, (len(dims), n))
 
 
@@ -135,8 +134,8 @@ def _repeat(values: Tensor | None, n: int) -> Tensor | None:
     return None if values is None else values[:, None].expand(-1, n, *values.shape[1:])
 
 
-def _show_all(method: Method, codes: Tensor, subs: Tensor | None, n_steps: int) -> Tensor:
-    """``show`` of codes (N, n, d) and subcodes (N, n, ...) in batches sized to memory: (N, n, C, H, W)."""
+def _rendered_all(method: Method, codes: Tensor, subs: Tensor | None, n_steps: int) -> Tensor:
+    """``rendered`` of codes (N, n, d) and subcodes (N, n, ...) in batches sized to memory: (N, n, C, H, W)."""
     size = images_per_batch(method)
     parts = codes.flatten(0, 1).split(size)
     sub_parts = [None] * len(parts) if subs is None else subs.flatten(0, 1).split(size)

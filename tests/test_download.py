@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paramrel.data._files import File, download
+from paramrel.data._downloads import File, download
 from paramrel.data._idx import idx_forms
 from paramrel.errors import UserError
 from tests.test_prepare import FakeIdx, fake, md5, root, write_idx  # noqa: F401

@@ -10,6 +10,7 @@ from benchmarks.generation import agreement, flow_of, known_rows, n_steps, pictu
 from paramrel.data import dataset
 from paramrel.method import method
 from paramrel.settings import Network
+from tests.conftest import ROOT
 
 
 def test_speckle_is_1_for_real_images_and_large_for_noise():
@@ -65,6 +66,7 @@ def test_the_probe_agrees_with_real_images_and_not_with_noise():
 def test_a_row_that_is_there_is_not_made_again(tmp_path, monkeypatch):
     options = Namespace(data="digits_binarized", minutes=1.0, seed=0, precision="fp32", only=["head"], out=tmp_path)
     made = []
+    monkeypatch.setattr(generation, "table", lambda rows: "")
     monkeypatch.setattr(generation, "make_row", lambda name, setting, data, o: made.append(name) or generation.key_of(name, data, o) | {"x": 1})  # fmt: skip
     monkeypatch.setattr(generation.argparse.ArgumentParser, "parse_args", lambda self: options)
     generation.main()
@@ -86,3 +88,10 @@ def test_a_short_run_makes_a_whole_row(tmp_path, monkeypatch):
     write_rows(tmp_path / "generation.csv", [row])
     assert all(np.isfinite(value) for value in row.values() if isinstance(value, float))
     assert [path.suffix for path in tmp_path.iterdir()].count(".png") == 1
+
+
+def test_the_page_has_the_benchmarks_rows():
+    rows = known_rows(ROOT / "benchmarks/generation.csv")
+    page = (ROOT / "docs/generation.md").read_text()
+    missing = [line for line in generation.table(rows).splitlines() if line not in page]
+    assert rows and not missing, "\n".join(["copy these lines:", *missing])

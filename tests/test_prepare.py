@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from paramrel.data import _prepared
-from paramrel.data._files import File, Form
+from paramrel.data._downloads import File, Form
 from paramrel.data._idx import IdxDataSet, idx_forms, parse_idx
 from paramrel.data.celeba import ATTRIBUTES, CelebA, CelebAD2c, CelebASubset, CelebASubset32
 from paramrel.data.cifar10 import BATCHES, Cifar10, Cifar10Jpeg, Cifar10Lossless5k, read_batch
@@ -539,7 +539,9 @@ def test_metadata_of_other_sheets_are_an_error(root, sheets):
     write_sums(root)
     with pytest.raises(UserError, match=r"the attributes are \(1030, 40\) .* for 1027 images: the label file does not"):
         CelebASubset().prepare()
-    np.savez(path, **{k: v if k == "attr_names" else np.concatenate([v, v[:30]]) for k, v in meta.items()})
+    longer = {k: v if k == "attr_names" else np.concatenate([v, v[:30]]) for k, v in meta.items()}
+    longer["filenames"] = np.array([f"{k:06d}.jpg" for k in range(N_TILES + 30)])
+    np.savez(path, **longer)
     write_sums(root)
     with pytest.raises(UserError, match=r"sheet_01.jpg is 2048x64, not 2048x128 as 36 images need: the label file"):
         CelebASubset().prepare()

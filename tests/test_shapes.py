@@ -10,7 +10,7 @@ import pytest
 
 from paramrel.data import _render as r
 from paramrel.data import dataset
-from paramrel.data._files import File, Form
+from paramrel.data._downloads import File, Form
 from paramrel.data.shapes3d import Shapes3d, label_classes
 from paramrel.errors import UserError
 from suite.measure.encode import drawn

@@ -116,8 +116,9 @@ class Model:
     def log_likelihood(self, images: Array, seed: int = 0) -> Array:
         """Lower bound on log p(x) in nats per image, (N,): one draw of code and flow time per image."""
         rng = self._rng("likelihood", seed)
-        parts = [self._run(lambda x, i=i: -self.trained.nll(x, rng.at(i)).total, part) for i, part in enumerate(self._parts(images))]  # fmt: skip
-        return np.concatenate(parts)
+        with torch.no_grad():
+            parts = [-self.trained.nll(x, rng.at(i)).total.cpu() for i, x in enumerate(self._parts(images))]
+        return torch.cat(parts).numpy()
 
     def save(self, folder: str | Path) -> Path:
         """Write weights and description into a folder (made if missing)."""

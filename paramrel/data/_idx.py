@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from paramrel.data._base import SPLITS, Binarise, Kind
-from paramrel.data._files import File, Form
+from paramrel.data._downloads import File, Form
 from paramrel.data._prepared import Chunk, Prepared
 from paramrel.errors import UserError
 

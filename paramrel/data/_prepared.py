@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from paramrel.data._base import SPLITS, DataSet, Labelled, Split, data_root
 from paramrel.data._checks import check_count, check_images, check_labels
-from paramrel.data._files import BLOCK, Form, check_space, download, verify
+from paramrel.data._downloads import BLOCK, Form, check_space, download, verify
 from paramrel.errors import UserError
 from paramrel.files import write_json
 from paramrel.progress import progress

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from paramrel.data._base import SPLITS, Split, data_root
-from paramrel.data._files import File, Form, content_sum, key_of
+from paramrel.data._downloads import File, Form, content_sum, key_of
 from paramrel.data._jpeg import channels_first, decode
 from paramrel.data._prepared import Chunk, Prepared
 from paramrel.errors import UserError

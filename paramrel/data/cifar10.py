@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from paramrel.data._base import SPLITS
-from paramrel.data._files import File, Form
+from paramrel.data._downloads import File, Form
 from paramrel.data._jpeg import channels_first, decode
 from paramrel.data._prepared import Chunk, Prepared
 from paramrel.errors import UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from paramrel.data._files import Form
+from paramrel.data._downloads import Form
 from paramrel.data._prepared import Chunk
 from paramrel.data.fashionmnist_binarized import FashionMnistBinarized
 

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from paramrel.data._base import hashed_order
-from paramrel.data._files import File, Form
+from paramrel.data._downloads import File, Form
 from paramrel.data._prepared import Chunk, Prepared
 from paramrel.data._render import FACTOR_SIZES, HUES, ORIENTATIONS, SCALES, SHAPES
 from paramrel.errors import UserError

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from paramrel.data._base import SPLITS
-from paramrel.data._files import Form
+from paramrel.data._downloads import Form
 from paramrel.data._prepared import Chunk
 from paramrel.data._render import factors_of, render, render_chunks
 from paramrel.data.shapes3d import SixFactors

@@ -1,1 +1,1 @@
-"""The methods of the paper, one file each."""
+"""Methods over Bayesian flows: those of the paper, and the flow without a code."""

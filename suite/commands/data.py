@@ -59,9 +59,9 @@ def prepare(
             write_json(card, made)
 
 
-@app.command()
+@app.command(name="show")
 @one_line_errors
-def show(name: Name) -> None:
+def show_declaration(name: Name) -> None:
     """What a data set declares and, if it is prepared, its card, as JSON."""
     from paramrel.data import dataset
 

@@ -114,7 +114,7 @@ def failures(log: Path | None) -> list[tuple[str, list[str], str]]:
 
 def never_submitted(log: Path | None) -> dict[str, str]:
     """Logs of jobs that Slurm refused -> what it said."""
-    found = {}
+    found: dict[str, str] = {}
     for _, logs, block in failures(log):
         said = re.search(r"SLURM sbatch failed. The error message was '(.*?)'\.\n", block, re.S)
         if said:

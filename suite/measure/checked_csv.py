@@ -34,8 +34,8 @@ def check(table: pd.DataFrame, origin: str, model: type[Frozen], key: tuple[str,
         _validator(model).validate_python(records)
     except ValidationError as error:
         first = error.errors()[0]
-        line, column = first["loc"][0], (*first["loc"], None)[1]
-        what = f"column {column}: {first['msg']} (got {first['input']!r})" if column else first["msg"]
+        line, place = int(first["loc"][0]), (*first["loc"], None)[1]
+        what = f"column {place}: {first['msg']} (got {first['input']!r})" if place else first["msg"]
         what = what.removeprefix("Value error, ")
         raise UserError(f"{origin}, line {line + 2} ({_named(records[line], key)}): {what}") from error
     twice = table.duplicated(list(key))
@@ -50,4 +50,4 @@ def _named(record: dict, key: tuple[str, ...]) -> str:
 
 @cache
 def _validator(model: type[Frozen]) -> TypeAdapter:
-    return TypeAdapter(list[model])
+    return TypeAdapter(list[model])  # type: ignore[valid-type]  # the model is known when this runs

@@ -13,7 +13,7 @@ from paramrel.checkpoint import load_weights
 from paramrel.data import DataSet, Split, dataset
 from paramrel.devices import choose_device, described, make_cuda_deterministic
 from paramrel.errors import Unsupported, UserError
-from paramrel.files import read_record, write_atomically, write_record
+from paramrel.files import read_record, write_arrays, write_record
 from paramrel.latent_usage import derangement, swapped_losses
 from paramrel.method import Codes, Method
 from paramrel.rng import Rng
@@ -59,7 +59,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
         arrays = _codes(model, data, evaluate, rng) | images
         arrays |= _uses(model, data, arrays, evaluate, rng) | _attention(model, arrays, rng.at("attention"))
     path = run / codes_name(evaluate)
-    write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays, **packed(said)))
+    write_arrays(path, arrays | packed(said))
     timing = {
         "sampling_seconds_per_image": seconds and round(seconds, 6),
         "sampling_steps": evaluate.sampling_steps,
@@ -97,7 +97,7 @@ def trained(cell: Cell, runtime: Runtime, run: Path) -> tuple[Method, torch.devi
 
 def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> dict[str, np.ndarray]:
     """Codes, progressive codes, labels and attributes of the images that probes see."""
-    splits = ("train", "test") if data.probe_on == "all" else ("test",)
+    splits: tuple[Split, ...] = ("train", "test") if data.probe_on == "all" else ("test",)
     codes, labels, seen, progressive = [], [], [], _Progressive(model, rng.at("progressive"))
     for split in splits:
         chosen = np.arange(data.size(split)) if evaluate.n_codes is None else drawn(data, split, evaluate.n_codes)
@@ -121,7 +121,7 @@ def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> dict[s
         return arrays | _skipped("z", "z_std", "z_sampled", reason=model.no_code)
     if codes[0].std is None:
         return arrays | _skipped("z_std", "z_sampled", reason="the code is deterministic")
-    std = torch.cat([c.std for c in codes])
+    std = torch.cat([c.std for c in codes if c.std is not None])
     sampled = z + std * rng.normal("z sampled", tuple(z.shape))
     return arrays | {"z_std": std.cpu().numpy(), "z_sampled": sampled.cpu().numpy()}
 
@@ -250,7 +250,7 @@ def _likelihood(model: Method, x: np.ndarray, rng: Rng) -> dict[str, np.ndarray]
     names = ("nll_data", "nll_kl")
     arrays = {name: torch.cat([getattr(p, name[4:]) for p in parts]).cpu().numpy() for name in names}
     if model.data.columns and parts[0].channels is not None:
-        arrays["nll_columns"] = torch.cat([p.channels for p in parts]).cpu().numpy()
+        arrays["nll_columns"] = torch.cat([p.channels for p in parts if p.channels is not None]).cpu().numpy()
         arrays["column_classes"] = np.array([column.n_classes or 0 for column in model.data.columns])
     return arrays
 

@@ -8,7 +8,7 @@ import torch
 from paramrel import uses
 from paramrel.data import DataSet, dataset
 from paramrel.errors import Unsupported
-from paramrel.files import write_atomically
+from paramrel.files import write_arrays
 from paramrel.method import Method
 from paramrel.rng import Rng
 from paramrel.settings import Runtime
@@ -44,7 +44,7 @@ def explore(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path
         arrays = frames(model, x, z.mean(0), z.std(0), rng, n_steps)
     arrays["source_labels"] = np.array([_label(data, y) for y in codes["y_test"][:N_SOURCES]])
     path = run / explorer_name(evaluate)
-    write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays, **packed(said)))
+    write_arrays(path, arrays | packed(said))
     return path
 
 

@@ -88,7 +88,9 @@ def collect(preset: Preset, runs: Path, partial: bool = False) -> tuple[pd.DataF
     not run yet) if ``partial``; otherwise they raise ``UserError`` naming the first one. So do, always, files of a cell
     that were not made from each other, and cells of one data set that saw other data.
     """
-    rows, provenance, data_of = [], [], {}
+    rows: list[dict[str, Any]] = []
+    provenance: list[dict[str, Any]] = []
+    data_of: dict[str, tuple[str, Cell]] = {}
     for cell in cells(preset):
         run = run_dir(runs, cell)
         reason = _unfinished(run, preset) if partial else None

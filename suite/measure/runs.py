@@ -100,7 +100,9 @@ def write_runs(runs: pd.DataFrame, path: Path) -> None:
 
 def uncommitted(runs: pd.DataFrame | None) -> list[str]:
     """What a reader must know of runs whose code is in no commit, in words; nothing if there are none."""
-    n = 0 if runs is None or runs.empty else int((runs.dirty == "True").sum())
+    if runs is None or runs.empty:
+        return []
+    n = int((runs.dirty == "True").sum())
     return [f"{n} of {len(runs)} runs were made by code with uncommitted changes"] if n else []
 
 

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -65,11 +66,11 @@ class Look:
 
     colour: str
     marker: str
-    line: object = LINES[0]
+    line: Any = LINES[0]
     fill: str = FILLS[0]
 
     @property
-    def mark(self) -> dict[str, object]:
+    def mark(self) -> dict[str, Any]:
         """Marker options of ``plot``."""
         is_open = self.fill == "open"
         return {
@@ -103,7 +104,8 @@ def shaded(colour: str, other: str, share: float) -> str:
     """A colour with a share of another in it."""
     if not share:
         return colour
-    return to_hex((1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other)))
+    mixed = (1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other))
+    return to_hex((mixed[0], mixed[1], mixed[2]))
 
 
 def broken(name: str, widest: int) -> str:
@@ -133,7 +135,7 @@ def legend(figure: Figure, shown: Iterable[tuple[str, str, int]], *, lines: bool
         handles.append(
             Line2D([], [], ls=style.line if lines else "", label=label(name, variant), **style.mark)
         )  # fmt: skip
-    longest = max(len(handle.get_label()) for handle in handles)
+    longest = max(len(str(handle.get_label())) for handle in handles)
     columns = max(1, int(figure.get_figwidth() / (0.45 + longest * LETTER)))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=2.4)
 
@@ -153,6 +155,6 @@ def save(figure: Figure, stem: Path, suffixes: tuple[str, ...] = ("png", "pdf"))
     for suffix in suffixes:
         write_atomically(
             stem.with_suffix(f".{suffix}"),
-            lambda temporary, suffix=suffix: figure.savefig(temporary, format=suffix, metadata=METADATA[suffix]),
+            partial(figure.savefig, format=suffix, metadata=METADATA[suffix]),
         )
     plt.close(figure)

@@ -153,6 +153,7 @@ def _published(origin: Origin) -> list[str]:
 
 def _recorded(opened: Opened, origin: Origin, runs: Path) -> list[str]:
     """Lines of runs.csv, with the runs that they record."""
+    assert opened.runs is not None, "an entry of runs.csv comes from there"
     lines = []
     for number in origin.lines:
         found = opened.runs.loc[number - 2]

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from paramrel.data import dataset
 from paramrel.errors import UserError
-from paramrel.files import check_writable, write_atomically
+from paramrel.files import check_writable, write_arrays
 from paramrel.rng import Rng
 from suite.graph.cells import Cell, run_dir
 from suite.graph.config import Preset
@@ -46,4 +45,4 @@ def use_codes(use: str, cell: Cell, preset: Preset, runs: Path, out: Path, rows:
     else:
         figure = strips_page(data.title, title, USES[use].strips(arrays), cell.method)
     save(figure, out.with_suffix(""), (out.suffix[1:],))
-    write_atomically(out.with_suffix(".npz"), lambda temporary: np.savez_compressed(temporary, **arrays))
+    write_arrays(out.with_suffix(".npz"), arrays)

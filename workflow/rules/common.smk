@@ -53,8 +53,8 @@ COMMON = shlex.join(
     ["--config", PLAN.config, "--preset", PLAN.name, "--runs", RUNS]
 )
 
-# On a cluster the jobs of a group run one after the other (Slurm's plugin waits for each), so they ask for the cores and
-# the memory of one, and for the time of all; the cores of the machine that submits say nothing of the nodes'.
+# On a cluster the jobs of a group run one after the other (Slurm's plugin waits for each), so they ask for the cores
+# and the memory of one, and for the time of all; the cores of the machine that submits say nothing of the nodes'.
 if IS_MAIN and workflow.resource_settings.nodes is not None:
     workflow.resource_settings.cores = sys.maxsize
     workflow.register_resource("_cores", PLAN.threads)

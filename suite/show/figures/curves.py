@@ -86,7 +86,9 @@ def training_curves(preset: Preset, runs: Path) -> Figure:
     if not logs:
         return files.nothing("no method of this preset is trained", "log")
     figure, axes = grid(len(logs), 4, 1.55, width=PAGE / 4, extra=0.3)
-    used, columns = set(), axes[0].get_gridspec().ncols
+    layout = axes[0].get_gridspec()
+    assert layout is not None, "axes of a grid have one"
+    used, columns = set(), layout.ncols
     for i, (axis, (contender, found)) in enumerate(zip(axes, logs.items(), strict=False)):
         used |= _training(axis, contender, found)
         axis.set_title(f"{broken(contender.label, WIDEST)}\n{contender.data_title}", fontsize=SMALL)

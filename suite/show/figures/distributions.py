@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
@@ -160,7 +161,6 @@ def _matrices(part: SubFigure, mine: dict[Contender, list[dict]], n_rows: int) -
     axes = part.subplots(n_rows, -(-len(mine) // n_rows), squeeze=False, sharey=True)
     for axis in axes.flat[len(mine) :]:
         axis.set_axis_off()
-    image = None
     for axis, (contender, rows) in zip(axes.flat, mine.items(), strict=False):
         names = [attribute["name"].replace("_", " ") for attribute in rows[0]["extra"]["attributes"]]
         auroc = np.array(rows[0]["extra"]["auroc"], float)
@@ -209,9 +209,9 @@ def _scatter(
     files = Files(preset, runs)
     found: dict[str, dict[Contender, np.ndarray]] = {}
     for contender in files.contenders:
-        points = [at for cell in contender.cells if (at := point(files, cell)) is not None]
-        if points:
-            found.setdefault(contender.dataset, {})[contender] = np.array(points)
+        known = [at for cell in contender.cells if (at := point(files, cell)) is not None]
+        if known:
+            found.setdefault(contender.dataset, {})[contender] = np.array(known)
     if not found:
         return files.nothing("no method of this preset has a likelihood", reads)
     n_named = len({contender.key for mine in found.values() for contender in mine})
@@ -219,7 +219,7 @@ def _scatter(
     for axis, (data, mine) in zip(axes, found.items(), strict=False):
         far, title = beyond(mine), dataset(data).title
         for contender in far:
-            mine = {other: points for other, points in mine.items() if other != contender}
+            mine = {other: its for other, its in mine.items() if other != contender}
         if far:
             said = [f"{c.label} at {points[:, 0].mean():.4g}, {points[:, 1].mean():.4g}" for c, points in far.items()]
             title += "\nbeyond the axes: " + "; ".join(said)
@@ -247,7 +247,12 @@ def _equal_sums(axis: plt.Axes, sums: np.ndarray) -> None:
     """Dashed lines x + y = constant through the cloud."""
     left, right = max(axis.get_xlim()[0], -0.02 * axis.get_xlim()[1]), axis.get_xlim()[1]  # a rate is not below 0
     limits = axis.get_ylim()
-    style = {"color": "0.4", "fontsize": SMALL, "bbox": {"fc": "white", "ec": "none", "pad": 0.4}, "zorder": 0.5}
+    style: dict[str, Any] = {
+        "color": "0.4",
+        "fontsize": SMALL,
+        "bbox": {"fc": "white", "ec": "none", "pad": 0.4},
+        "zorder": 0.5,
+    }
     for total in MaxNLocator(6).tick_values(sums.min(), sums.max()):
         axis.plot([left, right], [total - left, total - right], ls="--", color="0.8", lw=0.6, zorder=0)
         if total > 0 and left < total - limits[0] < right:

@@ -91,7 +91,7 @@ def panels_figure(panels: list[Panel]) -> Figure:
     )  # fmt: skip
     for axis in axes.flat:
         axis.set_axis_off()
-    image, largest = None, max(panel.importance.max() for panel in panels)
+    largest = max(panel.importance.max() for panel in panels)
     for panel, (row, column) in zip(panels, places(panels, n_columns), strict=True):
         image = _draw_importance(axes[2 * row, column], panel, largest)
         if panel.traversed is not None:
@@ -118,6 +118,7 @@ def _draw_importance(axis: Axes, panel: Panel, largest: float) -> Collection:
 
 
 def _draw_traversal(axis: Axes, panel: Panel) -> None:
+    assert panel.traversed is not None
     scale = max(1, 32 // panel.traversed.shape[-1])
     strips = [pixels(frames, scale) for frames in panel.traversed]
     axis.imshow(np.concatenate(strips), interpolation="nearest")
@@ -132,7 +133,9 @@ def importance_panels(preset: Preset, runs: Path) -> list[Panel]:
     files, panels = Files(preset, runs), []
     for contender in files.contenders:
         cell = files.shown(contender)
-        extra = files.measured(cell).get("dci", {}).get("extra", {}) if cell is not None else {}
+        if cell is None:
+            continue
+        extra = files.measured(cell).get("dci", {}).get("extra", {})
         if "importance" in extra:
             values = np.array(extra["importance"])
             title = f"{contender.label}\n{contender.data_title}"

@@ -57,7 +57,9 @@ def _page(
     blocks: list[Block] = []
     for data in files.datasets(files.contenders):
         mine = [contender for contender in files.contenders if contender.dataset == data]
-        section, made, reasons = mine[0].data_title, [], {}
+        section = mine[0].data_title
+        made: list[Block] = []
+        reasons: dict[tuple[str, str], list[str]] = {}
         for contender in mine:
             cell = files.shown(contender)
             if cell is None:
@@ -66,7 +68,7 @@ def _page(
             arrays, lacking = files.arrays(cell, (*names, "x_test"))
             if source and not made:
                 made.append(Block(section, "", (Strip("source", (_first(arrays["x_test"]),)),)))
-            found = rows(arrays | also(files, cell))
+            found = rows({**arrays, **also(files, cell)})
             if found:
                 made.append(_block(section, contender, found))
             for name in why:
@@ -90,7 +92,7 @@ def reconstructions(preset: Preset, runs: Path) -> Figure:
 
     def rows(arrays: Arrays) -> Strips:
         kept = dict(RECONSTRUCTIONS)
-        if "reconstructed" in arrays and np.array_equal(arrays["reconstructed"], arrays.get("decoded")):
+        if "reconstructed" in arrays and np.array_equal(arrays["reconstructed"], arrays.get("decoded", ())):
             kept = {name: text for name, text in kept.items() if not name.startswith("reconstructed")}
         return tuple(Strip(text, (_first(arrays[name]),)) for name, text in kept.items() if name in arrays)
 
