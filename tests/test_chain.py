@@ -13,7 +13,7 @@ import torch
 from metrics import METRICS as MEASURES
 from paramrel.checkpoint import save_weights
 from paramrel.errors import UserError
-from paramrel.files import read_record, sweep, write_atomically, write_record, write_text
+from paramrel.files import read_record, sweep, write_arrays, write_record, write_text
 from suite.graph.cells import Cell, cells
 from suite.graph.chain import check, check_codes, faults, finished, made_of, packed, said_by_npz, stale
 from suite.graph.config import Preset
@@ -51,7 +51,7 @@ def make(run: Path, cell: Cell, value: float = 0.5) -> None:
     write_run(run, cell, PRESET.runtime, "0" * 64, 1.0, provenance.trained_by(state))
     said = made_of(run)
     rng = np.random.default_rng(cell.seed)
-    write_npz(run / CODES, {"z": rng.normal(size=(40, 3)), "y": np.arange(40) % 4} | packed(said))
+    write_arrays(run / CODES, {"z": rng.normal(size=(40, 3)), "y": np.arange(40) % 4} | packed(said))
     timing = {"sampling_seconds_per_image": None, "sampling_steps": 3, "device": "cpu", "code": provenance.code()}
     write_record(run / TIMING, timing | said | {"codes_sha256": file_sha256(run / CODES)})
     declared = MEASURES.get("auroc")
@@ -63,11 +63,7 @@ def make(run: Path, cell: Cell, value: float = 0.5) -> None:
     write_record(run / METRICS, measured)
     write_record(run / CONTROL, measured)
     pictures = {"source": np.zeros((1, 1, 4, 4), np.uint8), "skipped/traversed": np.array("a toy")}
-    write_npz(run / EXPLORER, pictures | packed(made_of(run, run / CODES)))
-
-
-def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
+    write_arrays(run / EXPLORER, pictures | packed(made_of(run, run / CODES)))
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
         arrays = _codes(model, data, evaluate, rng) | images
         arrays |= _uses(model, data, arrays, evaluate, rng) | _attention(model, arrays, rng.at("attention"))
     path = run / codes_name(evaluate)
-    write_arrays(path, {**arrays, **packed(said)})
+    write_arrays(path, arrays | packed(said))
     timing = {
         "sampling_seconds_per_image": seconds and round(seconds, 6),
         "sampling_steps": evaluate.sampling_steps,

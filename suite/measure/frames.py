@@ -44,7 +44,7 @@ def explore(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path
         arrays = frames(model, x, z.mean(0), z.std(0), rng, n_steps)
     arrays["source_labels"] = np.array([_label(data, y) for y in codes["y_test"][:N_SOURCES]])
     path = run / explorer_name(evaluate)
-    write_arrays(path, {**arrays, **packed(said)})
+    write_arrays(path, arrays | packed(said))
     return path
 
 
