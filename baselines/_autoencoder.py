@@ -60,9 +60,14 @@ class Autoencoder(Method[A], ABC):
         return self.decoder(z).float()
 
     def _terms(
-        self, out: Tensor, x: Tensor, data: Tensor, nats: Tensor | float, unitless: Tensor | float,
+        self,
+        out: Tensor,
+        x: Tensor,
+        data: Tensor,
+        nats: Tensor | float,
+        unitless: Tensor | float,
         reported: dict[str, Tensor],
-    ) -> LossTerms:  # fmt: skip
+    ) -> LossTerms:
         """What is minimised, from ``data``, the mean nats per image of ``out``, and the regularisers' batch means.
 
         elbo: (data + nats)/D + unitless. official: the mean of ``Observation.official_error`` + nats + unitless.

@@ -1,7 +1,7 @@
 """Time and memory to build the graph of 100, 1,000 and 10,000 jobs (a dry run): `python benchmarks/graph.py [N ...]`.
 
-Printed, never asserted. The jobs are those of sanity rows with many seeds: three jobs per cell and a few for tables and figures.
-Time includes Python's and torch's start, about five seconds.
+Printed, never asserted. The jobs are those of sanity rows with many seeds: three jobs per cell and a few for tables and
+figures. Time includes Python's and torch's start, about five seconds.
 """
 
 import os

@@ -51,8 +51,10 @@ def benchmark_tad(rng: np.random.Generator) -> None:
     z = (rng.normal(size=(10_000, 64)) + np.eye(40, 64)[y.argmax(1)]).astype(np.float32)
     assert np.allclose(auroc_matrix(z, y), straightforward(z, y), atol=1e-9)
     slow, fast, whole = (
-        seconds(lambda: straightforward(z, y)), seconds(lambda: auroc_matrix(z, y), 5), seconds(lambda: tad(z, y), 5)
-    )  # fmt: skip
+        seconds(lambda: straightforward(z, y)),
+        seconds(lambda: auroc_matrix(z, y), 5),
+        seconds(lambda: tad(z, y), 5),
+    )
     print(f"TAD, 10,000 x 64 codes, 40 attributes: scikit-learn per latent and attribute {slow:.2f} s")
     print(f"  AUROC matrix {fast:.4f} s: {slow / fast:.0f} times faster")
     print(f"  TAD, ATTRS and redundancy {whole:.4f} s: {slow / whole:.0f} times faster")

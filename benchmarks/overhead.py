@@ -1,4 +1,5 @@
-"""How much of a whole run is not work: `python benchmarks/overhead.py [PRESET] [CORES]`, from a clean copy of the project.
+"""How much of a whole run is not work: `python benchmarks/overhead.py [PRESET] [CORES]`, from a clean copy of the
+project.
 
     idle = 1 - (seconds of all jobs x threads) / (cores x wall)
 

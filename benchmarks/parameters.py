@@ -83,7 +83,8 @@ def token_table() -> list[str]:
         parts, net = count(cell), cell.network.model_copy(update={"conditioning": "adagn"})
         share = sum(parts.values()) / budget(dataset(cell.dataset).shape, net)
         lines.append(
-            f"| {label(name, variant)} | {net.latent_dim} | {parts['encoder'] / 1e6:.2f} | {parts['decoder'] / 1e6:.2f} "
+            f"| {label(name, variant)} | {net.latent_dim} | {parts['encoder'] / 1e6:.2f} | "
+            f"{parts['decoder'] / 1e6:.2f} "
             f"| {sum(parts.values()) / 1e6:.2f} | {share:.2f} |"
         )
     return lines

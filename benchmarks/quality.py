@@ -1,7 +1,8 @@
-"""What metrics of quality say of real images that are spoiled on purpose: ``python -m benchmarks.quality [DATA SET ...]``.
+"""What metrics of quality say of real images that are spoiled on purpose: ``python -m benchmarks.quality [DATA SET
+...]``.
 
-Prints the table of docs/metrics.md. Spoiled images are held-out ones in the place of samples; noise and blur are the same in
-every run. Printed, never asserted.
+Prints the table of docs/metrics.md. Spoiled images are held-out ones in the place of samples; noise and blur are the
+same in every run. Printed, never asserted.
 """
 
 import sys

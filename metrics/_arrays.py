@@ -21,7 +21,8 @@ SHAPES: Mapping[str, str] = {
 }  # fmt: skip
 """What arrays are called and their shapes: the same letter is the same size, "k?" may be missing, "..." is the rest.
 Images, codes and labels of N items for probes, of M held-out images for the decoder (R of them go round), of P training
-images for classifiers; G samples from the prior; S and T flow times; I interpolations of F frames; L columns of a table."""
+images for classifiers; G samples from the prior; S and T flow times; I interpolations of F frames; L columns of a
+table."""
 
 SLACK = 1e-3
 """How far values may be outside of their domain: rounding of pixels and of nats."""
@@ -49,7 +50,9 @@ PIXELS = Domain(0, 1, "scale to [0, 1]")
 """Of every array of images."""
 DOMAINS: Mapping[str, Domain] = {
     "z_std": Domain(
-        0, np.inf, "standard deviations are positive (of log-variances l they are exp(l / 2)); leave it out for points",
+        0,
+        np.inf,
+        "standard deviations are positive (of log-variances l they are exp(l / 2)); leave it out for points",
         positive=True,
     ),
     "nll_data": Domain(0, np.inf, "-log of the probability of a bin is not negative: a density has no bits/dim here"),
@@ -57,7 +60,7 @@ DOMAINS: Mapping[str, Domain] = {
     "column_classes": Domain(0, np.inf, "give numbers of classes, and 0 for a continuous column"),
     "progressive_s": Domain(0, 1, "flow times are in (0, 1]", positive=True),
     "binary": Domain(0, 1, "give True or False"),
-}  # fmt: skip
+}
 """Of arrays whose values have a meaning. Other numbers must be finite, and no more."""
 
 

@@ -97,7 +97,8 @@ class Metric(ABC, Generic[C]):
 
     @abstractmethod
     def compute(self, arrays: Arrays, seed: int) -> Value:
-        """The value. ``arrays`` holds what ``needs`` names; ``seed`` decides all draws: folds, trees, votes, subsets."""
+        """The value. ``arrays`` holds what ``needs`` names; ``seed`` decides all draws: folds, trees, votes,
+        subsets."""
 
     def chance(self, arrays: Arrays) -> float | None:
         """What codes without any information score, noise where images are judged; None where that has no meaning."""
@@ -122,8 +123,9 @@ class Metric(ABC, Generic[C]):
     def ready(self, arrays: Arrays, missing_label: str | float | None = None) -> Ready:
         """The arrays that it reads, checked and with labels in one form; nothing is computed yet.
 
-        Items whose label is ``missing_label`` are left out. Raises ``UserError`` for arrays that are missing, ill-shaped,
-        of another type, not finite, or outside of the domain of their name, ``Unsupported`` for labels of no column.
+        Items whose label is ``missing_label`` are left out. Raises ``UserError`` for arrays that are missing,
+        ill-shaped, of another type, not finite, or outside of the domain of their name, ``Unsupported`` for labels of
+        no column.
         """
         missing = self.missing(arrays)
         if missing:

@@ -80,7 +80,8 @@ def on_disk(compute: Callable[..., Named]) -> Callable[..., Named]:
 
 
 def key_of(args: tuple[Any, ...]) -> str:
-    """Name of a tuple of arguments: arrays by shape, type and values; others by ``repr``, which must tell them apart."""
+    """Name of a tuple of arguments: arrays by shape, type and values; others by ``repr``, which must tell them
+    apart."""
     digest = hashlib.blake2b(digest_size=20)
     for arg in args:
         if isinstance(arg, np.ndarray):

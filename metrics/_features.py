@@ -1,9 +1,9 @@
 """Features of images: what a small classifier sees that is trained once per data set, from its training labels.
 
-Filters that are not learned give one hidden layer its inputs: the image itself, pooled to some 16 x 16, and the modulus of
-its first derivatives and of its Laplacian at three scales, pooled to some 8 x 8 (the first order of a scattering network,
-Bruna and Mallat 2013, arXiv 1203.1513, with derivatives of Gaussians as wavelets). So grain, blur and shape all reach the
-features; of a network on bare pixels noise is the blind spot.
+Filters that are not learned give one hidden layer its inputs: the image itself, pooled to some 16 x 16, and the modulus
+of its first derivatives and of its Laplacian at three scales, pooled to some 8 x 8 (the first order of a scattering
+network, Bruna and Mallat 2013, arXiv 1203.1513, with derivatives of Gaussians as wavelets). So grain, blur and shape
+all reach the features; of a network on bare pixels noise is the blind spot.
 """
 
 import warnings
@@ -29,7 +29,8 @@ N_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Settings:
-    """What the classifier is. Raise ``version`` with whatever else here decides the features, and that of the metrics."""
+    """What the classifier is. Raise ``version`` with whatever else here decides the features, and that of the
+    metrics."""
 
     version: int = 1
     n_hidden: int = 32
@@ -43,13 +44,14 @@ class Settings:
 
 @in_memory
 def features(probe_x: np.ndarray, probe_y: np.ndarray, made: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features of real images that the classifier has not seen (R, F), and of ``made`` (M, F), both (N, C, H, W) in [0, 1].
+    """Features of real images that the classifier has not seen (R, F), and of ``made`` (M, F), both (N, C, H, W) in [0,
+    1].
 
     ``probe_x``, ``probe_y`` (P, ...): training images and labels, (P,) classes or (P, k) factors or attributes. A third
-    of them is put aside, at random and at most 2,000; they are the real images. Features are the hidden layer before its
-    nonlinearity (so that nothing is cut off), each with mean 0 and variance 1 over what the classifier was trained on.
-    Raises ``Unsupported`` for images under 3 x 3, for fewer than 50 images to compare or to train on, and where training
-    images or labels are all the same.
+    of them is put aside, at random and at most 2,000; they are the real images. Features are the hidden layer before
+    its nonlinearity (so that nothing is cut off), each with mean 0 and variance 1 over what the classifier was trained
+    on. Raises ``Unsupported`` for images under 3 x 3, for fewer than 50 images to compare or to train on, and where
+    training images or labels are all the same.
     """
     settings = Settings()
     order = np.random.default_rng(0).permutation(len(probe_x))
@@ -57,7 +59,8 @@ def features(probe_x: np.ndarray, probe_y: np.ndarray, made: np.ndarray) -> tupl
     aside, seen = order[:n_reference], order[n_reference:][: settings.n_images]
     if min(len(made), n_reference) < N_LEAST:
         raise Unsupported(
-            f"{len(made)} images against {n_reference} training images are too few: give {N_LEAST} and {3 * N_LEAST} or more"
+            f"{len(made)} images against {n_reference} training images are too few: give {N_LEAST} and {3 * N_LEAST} "
+            f"or more"
         )
     if min(made.shape[2:]) < 3:
         raise Unsupported("images under 3 x 3 have no derivatives")
@@ -70,8 +73,8 @@ def features(probe_x: np.ndarray, probe_y: np.ndarray, made: np.ndarray) -> tupl
 
 @on_disk
 def classifier(images: np.ndarray, targets: np.ndarray, settings: Settings) -> dict[str, np.ndarray]:
-    """A perceptron of one hidden layer, as ``scales`` (B,) of the bands and the affine map ``weights`` (D, F), ``bias`` (F,)
-    from their responses to features."""
+    """A perceptron of one hidden layer, as ``scales`` (B,) of the bands and the affine map ``weights`` (D, F), ``bias``
+    (F,) from their responses to features."""
     first = _bands(images)
     scales = np.array([max(float(band.mean()), 1e-6) for band in first])
     bands = _scaled(first, scales)
@@ -131,7 +134,8 @@ def _pooled(images: np.ndarray, cell: int) -> np.ndarray:
 
 
 def _scaled(bands: list[np.ndarray], scales: np.ndarray) -> list[np.ndarray]:
-    """The image as it is; log(1 + modulus / its mean over the training images), so that strong noise is not all that counts."""
+    """The image as it is; log(1 + modulus / its mean over the training images), so that strong noise is not all that
+    counts."""
     return [bands[0], *(np.log1p(band / scale) for band, scale in zip(bands[1:], scales[1:], strict=True))]
 
 

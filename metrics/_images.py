@@ -26,8 +26,8 @@ def binary_pairs(arrays: Arrays, made: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def noise_like(images: np.ndarray) -> np.ndarray:
-    """Images (M, C, H, W) with the pixels of each channel shuffled over all images and places: the data's grey values and
-    nothing else. One fixed draw."""
+    """Images (M, C, H, W) with the pixels of each channel shuffled over all images and places: the data's grey values
+    and nothing else. One fixed draw."""
     by_channel = images.transpose(1, 0, 2, 3)
     rng = np.random.default_rng([0, len(images)])
     shuffled = rng.permuted(by_channel.reshape(len(by_channel), -1), axis=1)

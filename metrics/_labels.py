@@ -107,7 +107,8 @@ def joined(*notes: str) -> str:
 
 
 def check_discrete(labels: np.ndarray, column: int) -> None:
-    """Raises ``UserError`` for (N,) labels of which more than half are different: a measurement, or a running number."""
+    """Raises ``UserError`` for (N,) labels of which more than half are different: a measurement, or a running
+    number."""
     n_values = len(np.unique(labels))
     if n_values > len(labels) / 2:
         raise UserError(

@@ -70,9 +70,12 @@ def fitted_line(x: np.ndarray, y: np.ndarray) -> Named:
     converged = fit(model, x, y)
     scaler, line = model[0], model[-1]
     return {
-        "mean": scaler.mean_, "scale": scaler.scale_, "coef": line.coef_, "intercept": line.intercept_,
+        "mean": scaler.mean_,
+        "scale": scaler.scale_,
+        "coef": line.coef_,
+        "intercept": line.intercept_,
         "converged": np.array(converged),
-    }  # fmt: skip
+    }
 
 
 def line_scores(line: Named, x: np.ndarray) -> np.ndarray:
@@ -123,7 +126,9 @@ def _rare(labels: np.ndarray, column: int) -> str:
 
 
 @in_memory
-def probe_all(z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: str) -> tuple[list[Probed], list[int], str]:  # fmt: skip
+def probe_all(
+    z: np.ndarray, y: np.ndarray, seed: int, kind: Classifier, folds: str
+) -> tuple[list[Probed], list[int], str]:
     """5-fold cross-validation of a probe of every ``usable`` column of y: (N, d) codes, (N,) or (N, k) labels.
 
     The scaler is fitted inside each fold. AUROC: of the larger label for two classes, else macro one-vs-rest. AUROC
@@ -167,7 +172,9 @@ def _splits(labels: np.ndarray, column: int, seed: int, folds: str) -> list[tupl
     return splits
 
 
-def _fold(z: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, kind: Classifier, seed: int) -> tuple[float, float, bool]:  # fmt: skip
+def _fold(
+    z: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, kind: Classifier, seed: int
+) -> tuple[float, float, bool]:
     """(AUROC, accuracy, whether the fit converged) of one fold; labels 0..c-1."""
     model = classifier(kind, seed)
     converged = fit(model, z[train], labels[train])

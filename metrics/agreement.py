@@ -57,11 +57,17 @@ class Agreement(Metric[NoConfig]):
                 right = roc_auc_score(one.wanted, seen) if of_attributes else np.mean(line_classes(seen) == one.wanted)
                 into.append(float(right))
         ceiling = float(np.mean(ceilings))
-        said = f"the probe's AUROC on the real images is {ceiling:.3f}" if of_attributes else (
-            f"the probe is right on {ceiling:.3f} of the real images"
-        )  # fmt: skip
-        extra = {"measure": "auroc" if of_attributes else "accuracy", "ceiling": ceiling, "per_label": scores,
-                 "labels": [one.number for one in found]}  # fmt: skip
+        said = (
+            f"the probe's AUROC on the real images is {ceiling:.3f}"
+            if of_attributes
+            else (f"the probe is right on {ceiling:.3f} of the real images")
+        )
+        extra = {
+            "measure": "auroc" if of_attributes else "accuracy",
+            "ceiling": ceiling,
+            "per_label": scores,
+            "labels": [one.number for one in found],
+        }
         unconverged = f"{n_unconverged} of {len(found)} probe fits did not converge" if n_unconverged else ""
         return Value(float(np.mean(scores)), len(arrays[self.images]), (), joined(said, note, unconverged), extra)
 
@@ -122,7 +128,8 @@ def _positions(values: np.ndarray, labels: np.ndarray, number: int) -> np.ndarra
     if len(unknown):
         raise UserError(
             f"label column {number}: y_test has {unknown[0]}, which probe_y has not (it has "
-            f"{', '.join(map(str, values[:5]))}{', ...' if len(values) > 5 else ''}): use one vocabulary for both, or more "
+            f"{', '.join(map(str, values[:5]))}{', ...' if len(values) > 5 else ''}): use one vocabulary for both, "
+            f"or more "
             "probe images"
         )
     return np.searchsorted(values, labels)

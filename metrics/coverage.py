@@ -17,8 +17,8 @@ K = 5
 class Coverage(Metric[NoConfig]):
     """Share of real images that have a sample from the prior in their ball (Naeem et al., arXiv 2002.09797, eq. 5).
 
-    The ball of a real image reaches to its 5th nearest among the real images, in ``metrics._features``. Real images are as
-    many training images as there are samples, or all there are if they are fewer; real ones against them score
+    The ball of a real image reaches to its 5th nearest among the real images, in ``metrics._features``. Real images are
+    as many training images as there are samples, or all there are if they are fewer; real ones against them score
     1 - 2^-5 = .97 then. It sees what is missing, such as classes; it hardly sees a little blur or grain.
     """
 
@@ -70,7 +70,8 @@ class CoverageReal(Coverage):
 
 
 class Density(Coverage):
-    """Mean number of real images' balls that a sample from the prior is in, over 5 (the same, eq. 4): 1 is as dense as real.
+    """Mean number of real images' balls that a sample from the prior is in, over 5 (the same, eq. 4): 1 is as dense as
+    real.
 
     Images that are all near the middle of the data, such as blurred ones, are above 1, so higher is not better.
     """

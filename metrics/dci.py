@@ -84,7 +84,9 @@ def _weighted(scores: np.ndarray, weights: np.ndarray) -> float:
     return min(max(float(np.average(scores, weights=weights)), 0.0), 1.0)  # rounding takes uniform ones below 0
 
 
-def fit(z: np.ndarray, y: np.ndarray, splits: Sequence[tuple[np.ndarray, np.ndarray]], n_trees: int, seed: int) -> list[Fitted]:  # fmt: skip
+def fit(
+    z: np.ndarray, y: np.ndarray, splits: Sequence[tuple[np.ndarray, np.ndarray]], n_trees: int, seed: int
+) -> list[Fitted]:
     """Boosted trees of every factor on every split, side by side on the cores of ``joblib.parallel_config``.
 
     (N, d) codes, (N, k) factors of any integer names, splits as (train, test) indices. Trees of depth 3, learning
@@ -124,7 +126,9 @@ def _canonical(z: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return standard[:, order], order
 
 
-def _fit_factor(z: np.ndarray, factor: np.ndarray, train: np.ndarray, test: np.ndarray, n_trees: int, seed: int) -> tuple[np.ndarray, float, float]:  # fmt: skip
+def _fit_factor(
+    z: np.ndarray, factor: np.ndarray, train: np.ndarray, test: np.ndarray, n_trees: int, seed: int
+) -> tuple[np.ndarray, float, float]:
     """(importances (d,), accuracy on the training part, on the test part) of one factor."""
     largest = np.bincount(factor[train]).argmax()
     if z.shape[1] == 0 or (factor[train] == largest).all():  # nothing can be learned
@@ -145,7 +149,8 @@ def dci(z: np.ndarray, y: np.ndarray, seed: int, config: DciConfig) -> tuple[lis
     y = columns(y)
     if config.max_latents is not None and z.shape[1] > config.max_latents:
         raise Unsupported(
-            f"z has {z.shape[1]} latents, more than the option dci.max_latents = {config.max_latents}: it would take hours"
+            f"z has {z.shape[1]} latents, more than the option dci.max_latents = {config.max_latents}: it would take "
+            f"hours"
         )
     if len(z) < 2 * N_FOLDS:
         raise UserError(f"DCI needs at least {2 * N_FOLDS} items, got {len(z)}: give more codes")

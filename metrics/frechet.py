@@ -11,13 +11,13 @@ from metrics._images import noise_like
 
 
 class Frechet(Metric[NoConfig]):
-    """Squared Fréchet distance of two Gaussians, over the number of features F: of samples from the prior and of training
-    images that the classifier has not seen.
+    """Squared Fréchet distance of two Gaussians, over the number of features F: of samples from the prior and of
+    training images that the classifier has not seen.
 
     d^2 = (|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2))) / F, with means m and covariances C (Dowson and Landau 1982; for
     images Heusel et al., arXiv 1706.08500). Features: ``metrics._features``; they have variance 1 on real images, so
-    images that are all the same score about 1 and more. It is not the FID, whose features are another network's: compare
-    within a data set and at equal numbers of images only. It is biased upwards: M images of
+    images that are all the same score about 1 and more. It is not the FID, whose features are another network's:
+    compare within a data set and at equal numbers of images only. It is biased upwards: M images of
     the same distribution as the R score about (1/M + 1/R) (F + 5) / 4 if features do not correlate. ``frechet_real``
     measures what real images score at the same M and R; noise is in column ``chance``.
     """

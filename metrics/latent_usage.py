@@ -9,12 +9,13 @@ from metrics._base import Arrays, Direction, Metric, NoConfig, Value
 from paramrel.errors import Unsupported, UserError
 
 REFERENCES = ("noise=0.5", "u=0.3")
-"""Points at which losses with swapped codes are compared: noise of half of the data's range; where a file has none of it
-(tables, and codes of former versions) a flow time. Methods without noise have one point."""
+"""Points at which losses with swapped codes are compared: noise of half of the data's range; where a file has none of
+it (tables, and codes of former versions) a flow time. Methods without noise have one point."""
 
 
 def reference(arrays: Arrays) -> int:
-    """The position of the point at which losses are compared: the first of ``REFERENCES`` that is there, or the only one.
+    """The position of the point at which losses are compared: the first of ``REFERENCES`` that is there, or the only
+    one.
 
     Raises ``UserError`` where there are several points and no reference, or the reference twice.
     """
@@ -22,7 +23,8 @@ def reference(arrays: Arrays) -> int:
     found = next((point for point in REFERENCES if point in points), None)
     if len(points) > 1 and (found is None or points.count(found) > 1):
         raise UserError(
-            f"loss_points are {', '.join(points)}: {' or '.join(REFERENCES)} must be there once, as losses are compared at it"
+            f"loss_points are {', '.join(points)}: {' or '.join(REFERENCES)} must be there once, as losses are "
+            f"compared at it"
         )
     return 0 if found is None else points.index(found)
 
@@ -35,8 +37,8 @@ def names_of_points(arrays: Arrays) -> list[str]:
 class DecoderLoss(Metric[NoConfig], ABC):
     """Mean decoder loss with one kind of codes, at noise of half of the data's range for flows and diffusions.
 
-    There it is SNR/2 |x - xhat|^2, the bound's loss per unit of ln SNR, so that flows and diffusions can be compared; of
-    autoencoders it is that of the whole image. ``extra`` holds the curve over all points.
+    There it is SNR/2 |x - xhat|^2, the bound's loss per unit of ln SNR, so that flows and diffusions can be compared;
+    of autoencoders it is that of the whole image. ``extra`` holds the curve over all points.
     """
 
     kind: ClassVar[str]

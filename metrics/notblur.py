@@ -1,6 +1,7 @@
 """NotBlur: are images made from codes as sharp as their sources? The paper's tick, with a number beside it.
 
-It does not see speckle: smooth images with a little noise have as much Laplacian as sharp ones (``speckle`` tells them apart).
+It does not see speckle: smooth images with a little noise have as much Laplacian as sharp ones (``speckle`` tells them
+apart).
 """
 
 from typing import ClassVar

@@ -101,9 +101,11 @@ def redundancy(attributes: np.ndarray) -> np.ndarray:
     p = np.diag(joint)
     information = np.zeros((a, a))
     for cell, left, right in (
-        (joint, p, p), (p[:, None] - joint, p, 1 - p), (p[None] - joint, 1 - p, p),
+        (joint, p, p),
+        (p[:, None] - joint, p, 1 - p),
+        (p[None] - joint, 1 - p, p),
         (1 - p[:, None] - p[None] + joint, 1 - p, 1 - p),
-    ):  # fmt: skip
+    ):
         independent = np.outer(left, right)
         ratio = np.divide(cell, independent, out=np.ones((a, a)), where=(cell > 1 / (2 * n)) & (independent > 0))
         information += np.where(cell > 1 / (2 * n), cell * np.log(ratio), 0)
@@ -141,7 +143,9 @@ def binary(labels: np.ndarray, name: str) -> np.ndarray:
 
 
 @in_memory
-def tad_of(z: np.ndarray, labels: np.ndarray, name: str, mode: Mode, config: TadConfig, seed: int) -> tuple[Tad, list[Tad]]:  # fmt: skip
+def tad_of(
+    z: np.ndarray, labels: np.ndarray, name: str, mode: Mode, config: TadConfig, seed: int
+) -> tuple[Tad, list[Tad]]:
     """TAD and ATTRS on all items, and on the training part of each of 5 plain folds (the official protocol)."""
     attributes = binary(labels, name)
     if len(z) < 2 * N_FOLDS:

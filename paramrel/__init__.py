@@ -1,7 +1,7 @@
 """ParamReL (arXiv 2405.15268) and what every method of the benchmark shares.
 
-``paramrel.images``, ``train``, ``Model``, ``score`` and ``CodeTransformer`` are the public interface (docs/api.md); they are
-loaded when they are asked for. Nothing else in this package knows the workflow or the command line.
+``paramrel.images``, ``train``, ``Model``, ``score`` and ``CodeTransformer`` are the public interface (docs/api.md);
+they are loaded when they are asked for. Nothing else in this package knows the workflow or the command line.
 """
 
 import importlib

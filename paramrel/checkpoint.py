@@ -74,9 +74,12 @@ class Checkpoints:
             tensors |= {f"optimiser.{index}.{k}": v for k, v in moments.items()}
         tensors = {k: v.contiguous().cpu() for k, v in tensors.items()}
         metadata = {
-            "step": str(done.step), "seconds": repr(done.seconds), "cell": self.cell,
-            "log_sha256": _log_sha256(self.log, done.step), "tensors_sha256": tensors_sha256(tensors),
-        }  # fmt: skip
+            "step": str(done.step),
+            "seconds": repr(done.seconds),
+            "cell": self.cell,
+            "log_sha256": _log_sha256(self.log, done.step),
+            "tensors_sha256": tensors_sha256(tensors),
+        }
         if self.last.exists():
             move(self.last, self.previous)
         _write(self.last, tensors, metadata)

@@ -28,7 +28,8 @@ def choose_device(runtime: Runtime) -> torch.device:
         return torch.device("cuda")
     if torch.cuda.device_count() > 0:  # the driver's own library sees it
         raise UserError(
-            f"torch {torch.__version__} cannot use the GPU that is here ({_reason()}): update the driver to one for CUDA "
+            f"torch {torch.__version__} cannot use the GPU that is here ({_reason()}): update the driver to one for "
+            f"CUDA "
             f"{torch.version.cuda}, {OTHER_BUILD}"
         )
     if runtime.device == "cuda":
@@ -56,7 +57,8 @@ def check_kernels(capability: tuple[int, int], built_for: list[str]) -> None:
         if later and (kind == "compute" or major == capability[0]):
             return
     raise UserError(
-        f"torch {torch.__version__} has no kernels for this GPU, of compute capability {capability[0]}.{capability[1]}: "
+        f"torch {torch.__version__} has no kernels for this GPU, of compute capability "
+        f"{capability[0]}.{capability[1]}: "
         f"it is built for {', '.join(built_for)}; {OTHER_BUILD}"
     )
 
@@ -88,5 +90,8 @@ def described(device: torch.device, precision: str, threads: int) -> str:
     name = "cpu"
     if device.type == "cuda":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
-        name = f"{torch.cuda.get_device_name(device)} (driver {driver()}, CUDA {torch.version.cuda}, visible GPUs: {visible})"
+        name = (
+            f"{torch.cuda.get_device_name(device)} (driver {driver()}, CUDA {torch.version.cuda}, visible GPUs: "
+            f"{visible})"
+        )
     return f"device: {name}, precision {precision}, {threads} thread{'s' if threads > 1 else ''}"

@@ -19,11 +19,13 @@ def reparametrise(mean: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
 
 
 def check_mmd_weight(mutual: str, weight: float, lambda_mmd: float) -> None:
-    """Raises ``ValueError`` if the MMD's weight, ``weight`` (the setting called ``mutual``) + lambda - 1, is negative."""
+    """Raises ``ValueError`` if the MMD's weight, ``weight`` (the setting called ``mutual``) + lambda - 1, is
+    negative."""
     total = weight + lambda_mmd - 1
     if total < -1e-12:
         raise ValueError(
-            f"{mutual} + lambda_mmd - 1 = {total:g} is the MMD's weight and may not be negative, which would push codes "
+            f"{mutual} + lambda_mmd - 1 = {total:g} is the MMD's weight and may not be negative, which would push "
+            f"codes "
             f"off the prior: raise lambda_mmd or {mutual}"
         )
 

@@ -21,7 +21,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Known names that ``name`` may mean, whatever their case: all (at most 4) that begin with it, or the most alike."""
+    """Known names that ``name`` may mean, whatever their case: all (at most 4) that begin with it, or the most
+    alike."""
     known = sorted(known)
     begun = [one for one in known if name and one.lower().startswith(name.lower())]
     if begun:

@@ -114,10 +114,11 @@ def write_record(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_record(path: Path, *keys: str, remedy: str = "run snakemake again") -> dict[str, Any]:
-    """Read what ``write_record`` wrote, without the digest; files of earlier versions have none and are taken as they are.
+    """Read what ``write_record`` wrote, without the digest; files of earlier versions have none and are taken as they
+    are.
 
-    Raises ``UserError`` where the file is damaged, edited or lacks one of ``keys``; ``FileNotFoundError`` where there is
-    none. ``remedy``: what to do after deleting it.
+    Raises ``UserError`` where the file is damaged, edited or lacks one of ``keys``; ``FileNotFoundError`` where there
+    is none. ``remedy``: what to do after deleting it.
     """
     try:
         value = json.loads(path.read_bytes())

@@ -1,8 +1,8 @@
 """Finding members: a new method, data set or metric is one new file in a place that is searched.
 
 Three kinds of places are searched: packages that were named by ``search``; packages, modules and classes that installed
-distributions name as entry points (groups ``paramrel.methods``, ``paramrel.datasets`` and ``paramrel.metrics``); and the
-files that ``$PARAMREL_PLUGINS`` names. A member that is broken stops nobody else: its name is kept with the reason.
+distributions name as entry points (groups ``paramrel.methods``, ``paramrel.datasets`` and ``paramrel.metrics``); and
+the files that ``$PARAMREL_PLUGINS`` names. A member that is broken stops nobody else: its name is kept with the reason.
 """
 
 import importlib.metadata
@@ -96,7 +96,8 @@ def _warn(line: str) -> None:
 
 
 def _places(group: str) -> tuple[str, ...]:
-    """Packages, modules, "module:Class" and files, in the order in which they are searched: whatever was imported first."""
+    """Packages, modules, "module:Class" and files, in the order in which they are searched: whatever was imported
+    first."""
     return _in_order((*_SEARCHED.get(group, ()), *_installed(group)), os.environ.get(PLUGINS, ""))
 
 
@@ -127,8 +128,8 @@ def _find(base: type, places: tuple[str, ...]) -> Found:
 
 
 def _sources(place: str, found: Found) -> Iterator[tuple[Path, Any]]:
-    """(file, function that gives a module or a class) of a place. Modules whose name starts with an underscore are helpers
-    and are not searched."""
+    """(file, function that gives a module or a class) of a place. Modules whose name starts with an underscore are
+    helpers and are not searched."""
     if place.endswith(".py"):
         yield Path(place), lambda: _plugin(Path(place).resolve())
         return
@@ -163,7 +164,8 @@ def _plugin(path: Path) -> ModuleType:
 
 
 def _candidates(module: ModuleType, base: type) -> list[type]:
-    """The subclasses of ``base`` that a module defines, without helpers (an underscore) and bases of other classes here."""
+    """The subclasses of ``base`` that a module defines, without helpers (an underscore) and bases of other classes
+    here."""
     named = inspect.getmembers(module, lambda cls: inspect.isclass(cls) and issubclass(cls, base))
     mine = [cls for name, cls in named if cls.__module__ == module.__name__ and not name.startswith("_")]
     bases = {cls for cls in mine if any(cls in other.__mro__[1:] for other in mine)}

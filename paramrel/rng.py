@@ -3,8 +3,9 @@
 No draw depends on how many draws came before it, so a training that is killed and continued sees the same
 numbers, and two methods with the same seed see the same order of images. Global random state is never used.
 
-torch's generator on the CPU takes the low 32 bits of a seed, so among the draws of a long training (some 10^5) a pair or two
-are the same stream by chance. Nothing here depends on streams of different steps being independent to that degree.
+torch's generator on the CPU takes the low 32 bits of a seed, so among the draws of a long training (some 10^5) a pair
+or two are the same stream by chance. Nothing here depends on streams of different steps being independent to that
+degree.
 """
 
 import hashlib

@@ -37,9 +37,16 @@ def ancestral(flow: Flow, decode: Decode, code_of: CodeOf, shape: tuple[int, ...
 
 
 def integrate(
-    flow: Flow, decode: Decode, v: Tensor, z: Tensor, start: float, end: float, n_steps: int,
-    solver: Solver = "heun", fixed_point: int = 0,
-) -> Tensor:  # fmt: skip
+    flow: Flow,
+    decode: Decode,
+    v: Tensor,
+    z: Tensor,
+    start: float,
+    end: float,
+    n_steps: int,
+    solver: Solver = "heun",
+    fixed_point: int = 0,
+) -> Tensor:
     """Solve dv/dkappa = xhat(theta(v), u(kappa), z) from u = start to u = end with z held fixed; v (N, ...).
 
     This is the probability-flow ODE (arXiv 2011.13456, section 4.3) of the channel v = kappa x + n, n ~ N(0, I), in its

@@ -52,12 +52,12 @@ class Network(Frozen):
     adagn: Literal["single", "eq12"] = "single"
     """How u and z modulate a block: after one group normalisation, or nested with a second as in Eq. 12."""
     unshuffle: int = Field(1, ge=1)
-    """Side of the squares of pixels that become channels on the way in and pixels again on the way out (space to depth):
-    networks work at 1/unshuffle of the image's side, which it must divide. 1: none."""
+    """Side of the squares of pixels that become channels on the way in and pixels again on the way out (space to
+    depth): networks work at 1/unshuffle of the image's side, which it must divide. 1: none."""
     head_channels: int = Field(0, ge=0)
-    """Channels of a head at full resolution, which U-Net and decoder then end in: two 3x3 convolutions, in the U-Net with
-    its input beside them. Needed where ``unshuffle`` > 1 and images are grey or coloured: without it no layer sees single
-    pixels, and what is generated is noise. Allowed at any ``unshuffle``. 0: none."""
+    """Channels of a head at full resolution, which U-Net and decoder then end in: two 3x3 convolutions, in the U-Net
+    with its input beside them. Needed where ``unshuffle`` > 1 and images are grey or coloured: without it no layer sees
+    single pixels, and what is generated is noise. Allowed at any ``unshuffle``. 0: none."""
     conditioning: Literal["adagn", "tokens"] = "adagn"
     """How z enters a U-Net. adagn: it modulates every block, like u. tokens: each latent is made a token by a small MLP
     of its own, and positions read the tokens by cross-attention (after EncDiff, arXiv 2402.09712); u modulates."""

@@ -1,8 +1,8 @@
 """Preconditioning: what a Gaussian model of the training images makes of a noisy image, in closed form.
 
 The model. An image x (C, H, W), in the values of flows and diffusions, [-1, 1], is m + T' c: m is the mean training
-image, T an orthonormal transform with inverse T' (its transpose), and the coefficients c are independent, c_k ~ N(0, S_k).
-T rotates the colours to the principal axes of the pixels and takes the DCT-II of rows and columns. Both nearly
+image, T an orthonormal transform with inverse T' (its transpose), and the coefficients c are independent, c_k ~ N(0,
+S_k). T rotates the colours to the principal axes of the pixels and takes the DCT-II of rows and columns. Both nearly
 decorrelate natural images, so a variance per coefficient is nearly all that a Gaussian can know.
 
 The posterior. Of x is seen y = a x + s e with e ~ N(0, I). T is orthonormal, so coefficients stay independent: with
@@ -11,17 +11,17 @@ network's output ``out`` is measured in units of what is left open:
 
     xhat = m + T'[S T(a y - a^2 m)/D + sqrt(V) T out].
 
-y counts only as the product ``seen`` = a y, and a and s only by their squares ``signal`` = a^2 and ``noise`` = s^2, up to
-one factor common to all three. So nothing is divided by a, and a = 0 is harmless:
+y counts only as the product ``seen`` = a y, and a and s only by their squares ``signal`` = a^2 and ``noise`` = s^2, up
+to one factor common to all three. So nothing is divided by a, and a = 0 is harmless:
 
     Gaussian flow: mu ~ N(gamma x, gamma (1 - gamma)) is y = mu/sqrt(gamma), a = sqrt(gamma), s = sqrt(1 - gamma):
                    seen mu, signal gamma, noise 1 - gamma.
     diffusion:     x_t = sqrt(abar) x_0 + sqrt(1 - abar) e: seen sqrt(abar) x_t, signal abar, noise 1 - abar.
     any flow:      v = kappa x + n: seen kappa v, signal kappa^2, noise 1.
 
-S = 1 and m = 0 gives mu + sqrt(1 - gamma) out, the parametrisation ``mix`` of the flows; one number S = E x^2 and m = 0 is
-the preconditioning of Karras et al. (arXiv 2206.00364, Table 1: c_skip and c_out). That denoisers are nearly linear where
-there is much noise: Wang and Vastola, TMLR 2024.
+S = 1 and m = 0 gives mu + sqrt(1 - gamma) out, the parametrisation ``mix`` of the flows; one number S = E x^2 and m = 0
+is the preconditioning of Karras et al. (arXiv 2206.00364, Table 1: c_skip and c_out). That denoisers are nearly linear
+where there is much noise: Wang and Vastola, TMLR 2024.
 """
 
 import math
@@ -45,7 +45,8 @@ LEAST_VARIANCE = (2 / 255) ** 2 / 12
 
 
 def dct_matrix(n: int) -> Tensor:
-    """The orthonormal DCT-II of n numbers, (n, n), float64: row k is sqrt(2/n) cos(pi k (i + 1/2)/n), row 0 sqrt(1/n)."""
+    """The orthonormal DCT-II of n numbers, (n, n), float64: row k is sqrt(2/n) cos(pi k (i + 1/2)/n), row 0
+    sqrt(1/n)."""
     places = torch.arange(n, dtype=torch.float64)
     matrix = math.sqrt(2 / n) * torch.cos(math.pi / n * places[:, None] * (places + 0.5))
     matrix[0] = math.sqrt(1 / n)
@@ -63,9 +64,9 @@ def principal_axes(covariance: Tensor) -> Tensor:
 class Spectrum(nn.Module):
     """The Gaussian model of images (C, H, W) and its posterior at any noise.
 
-    Before ``measure`` it is S = 1, m = 0, whatever ``kind``. All arithmetic is in float32, also under autocast: bfloat16
-    would lose what little noise leaves open. Images are (N, C, H, W); ``signal`` and ``noise`` (N,), not negative and not
-    both 0.
+    Before ``measure`` it is S = 1, m = 0, whatever ``kind``. All arithmetic is in float32, also under autocast:
+    bfloat16 would lose what little noise leaves open. Images are (N, C, H, W); ``signal`` and ``noise`` (N,), not
+    negative and not both 0.
     """
 
     mean: Tensor
@@ -184,7 +185,8 @@ def _transform(x: Tensor, colours: Tensor, rows: Tensor, columns: Tensor) -> Ten
 
 
 def _average(images: np.ndarray, chosen: np.ndarray, measured: Callable[[Tensor], Tensor]) -> Tensor:
-    """Mean over the chosen images (N, C, H, W) in [0, 1] of what is ``measured`` of each in [-1, 1]; float64, in chunks."""
+    """Mean over the chosen images (N, C, H, W) in [0, 1] of what is ``measured`` of each in [-1, 1]; float64, in
+    chunks."""
     total = torch.zeros((), dtype=torch.float64)
     for start in range(0, len(chosen), CHUNK):
         part = torch.from_numpy(images[chosen[start : start + CHUNK]])

@@ -74,8 +74,8 @@ def reconstruction(
 ) -> Tensor:
     """x from (z, subcode): inverted and rendered again with its own code, or with ``z`` in its place at rendering.
 
-    ``subcode`` saves the inversion where it was made before. Near-exact with its own code says little of z, since the subcode holds the rest; rendered with another's code
-    shows what z decides.
+    ``subcode`` saves the inversion where it was made before. Near-exact with its own code says little of z, since the
+    subcode holds the rest; rendered with another's code shows what z decides.
     """
     own = method.encode(x).mean
     if subcode is None:

@@ -15,11 +15,22 @@ def row(data: str, name: str, variant: str, seed: int, metric: str, value: float
     """One sound row; a row without value says why."""
     declared = metrics()[metric]
     return {
-        "dataset": data, "data_sha256": "0" * 12, "method": name, "variant": variant, "seed": seed, "cell": f"{seed:010x}",
-        "metric": metric, "metric_version": declared.version, "fold": "mean", "value": value, "n": 10,
-        "chance": CHANCE.get(metric), "direction": declared.direction, "unit": declared.unit,
+        "dataset": data,
+        "data_sha256": "0" * 12,
+        "method": name,
+        "variant": variant,
+        "seed": seed,
+        "cell": f"{seed:010x}",
+        "metric": metric,
+        "metric_version": declared.version,
+        "fold": "mean",
+        "value": value,
+        "n": 10,
+        "chance": CHANCE.get(metric),
+        "direction": declared.direction,
+        "unit": declared.unit,
         "note": "" if value is not None else "it generates nothing",
-    } | more  # fmt: skip
+    } | more
 
 
 def table(found: list[dict]) -> pd.DataFrame:
@@ -27,23 +38,50 @@ def table(found: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=list(ROW_COLUMNS)).astype({"value": float, "chance": float})
 
 
-def example(seeds=(0, 1, 2), data: str = "mnist_binarized", bases=BASES, metrics=("auroc", "accuracy", "agreement")) -> pd.DataFrame:  # fmt: skip
+def example(
+    seeds=(0, 1, 2), data: str = "mnist_binarized", bases=BASES, metrics=("auroc", "accuracy", "agreement")
+) -> pd.DataFrame:
     """AUROC grows by .01 with the seed; PCA generates nothing."""
-    return table([
-        row(data, name, variant, seed, metric, None if name == "pca" and metric == "agreement" else base + 0.01 * seed * (metric == "auroc"))
-        for name, variant, base in bases for seed in seeds for metric in metrics
-    ])  # fmt: skip
+    return table(
+        [
+            row(
+                data,
+                name,
+                variant,
+                seed,
+                metric,
+                None if name == "pca" and metric == "agreement" else base + 0.01 * seed * (metric == "auroc"),
+            )
+            for name, variant, base in bases
+            for seed in seeds
+            for metric in metrics
+        ]
+    )
 
 
 def runs_of(rows: pd.DataFrame, **more: str) -> pd.DataFrame:
     """Lines of runs.csv for every cell of some rows, as ``read_runs`` gives them."""
     cells = rows[["dataset", "method", "variant", "seed", "cell"]].drop_duplicates()
     trained = {
-        "parameters": "850000", "parameters_encoder": "250000", "parameters_decoder": "600000", "seconds": "50.0",
-        "peak_memory_mib": "900", "steps": "700", "batch_size": "128", "epochs": "62.4", "learning_rate": "0.002",
-        "channels": "16", "multipliers": "1 2 4", "latent_dim": "32", "settings": "{}", "device": "cpu", "commit": "abc",
-        "dirty": "False", "processor": "a processor", "torch": "2",
-    }  # fmt: skip
+        "parameters": "850000",
+        "parameters_encoder": "250000",
+        "parameters_decoder": "600000",
+        "seconds": "50.0",
+        "peak_memory_mib": "900",
+        "steps": "700",
+        "batch_size": "128",
+        "epochs": "62.4",
+        "learning_rate": "0.002",
+        "channels": "16",
+        "multipliers": "1 2 4",
+        "latent_dim": "32",
+        "settings": "{}",
+        "device": "cpu",
+        "commit": "abc",
+        "dirty": "False",
+        "processor": "a processor",
+        "torch": "2",
+    }
     lines = [dict.fromkeys(RUN_COLUMNS, "") | trained | more | line for line in cells.astype(str).to_dict("records")]
     return pd.DataFrame(lines, columns=list(RUN_COLUMNS))
 

@@ -154,10 +154,14 @@ def start(project: Path, *command: str, **env: str) -> subprocess.Popen:
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
-        command, cwd=project, env=os.environ | {"PATH": path, "PYTHONPATH": str(project)} | env,
-        stdout=(project / "out.log").open("a"), stderr=subprocess.STDOUT, start_new_session=True,
+        command,
+        cwd=project,
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(project)} | env,
+        stdout=(project / "out.log").open("a"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:

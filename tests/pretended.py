@@ -63,8 +63,8 @@ class Calls(TorchFunctionMode):
 
 
 def pretended_backward(total: torch.Tensor) -> None:
-    """In place of ``Tensor.backward``, whose threads want a real GPU: walks the graph, refuses what has no deterministic
-    kernel, and gives every parameter that is met a gradient."""
+    """In place of ``Tensor.backward``, whose threads want a real GPU: walks the graph, refuses what has no
+    deterministic kernel, and gives every parameter that is met a gradient."""
     seen, left = set(), [total.grad_fn]
     while left:
         node = left.pop()

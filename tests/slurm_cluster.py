@@ -3,11 +3,11 @@
     python tests/slurm_cluster.py up      # installs Debian's packages if they are missing (root), starts, prints sinfo
     python tests/slurm_cluster.py down    # stops what `up` started
 
-Everything lies in one folder ($PARAMREL_SLURM, default /tmp/paramrel-slurm) but for /etc/slurm/slurm.conf, a link to it:
-jobs of Snakemake's plugin forget SLURM_CONF. A machine that has a Slurm of its own is left alone. Node n3 claims two GPUs
-(device files that are none), so that requests for them can be tested: it is the partition gpu, the others are cpu, and
-main has all. Memory limits are not enforced: there are no control groups. Accounts would need a database: `bin/sacctmgr` in the folder says
-that there is one, genai.
+Everything lies in one folder ($PARAMREL_SLURM, default /tmp/paramrel-slurm) but for /etc/slurm/slurm.conf, a link to
+it: jobs of Snakemake's plugin forget SLURM_CONF. A machine that has a Slurm of its own is left alone. Node n3 claims
+two GPUs (device files that are none), so that requests for them can be tested: it is the partition gpu, the others are
+cpu, and main has all. Memory limits are not enforced: there are no control groups. Accounts would need a database:
+`bin/sacctmgr` in the folder says that there is one, genai.
 """
 
 import contextlib
@@ -149,9 +149,15 @@ def _munge(root: Path) -> None:
         key.chmod(0o400)
     files = {name: root / f"munge.{name}" for name in ("socket", "seed", "log")}
     _daemon(
-        "munged", "--force", f"--socket={files['socket']}", f"--key-file={key}", f"--seed-file={files['seed']}",
-        f"--log-file={files['log']}", f"--pid-file={root / 'munged.pid'}", "--num-threads=2",
-    )  # fmt: skip
+        "munged",
+        "--force",
+        f"--socket={files['socket']}",
+        f"--key-file={key}",
+        f"--seed-file={files['seed']}",
+        f"--log-file={files['log']}",
+        f"--pid-file={root / 'munged.pid'}",
+        "--num-threads=2",
+    )
 
 
 def start_node(node: str) -> None:

@@ -19,8 +19,12 @@ def faces(seed: int = 0, noise: float = 0.3) -> dict[str, np.ndarray]:
     y = rng.random((2 * N, 4)) < [0.1, 0.5, 0.81, 0.3]
     x = np.clip(y[:, None, :, None] * 0.5 + 0.25 + noise * rng.normal(size=(2 * N, 1, 4, 4)), 0, 1)
     return {
-        "x_test": x[:N], "y_test": y[:N].astype(int), "probe_x": x[N:], "probe_y": y[N:].astype(int), "generated": x[:N]
-    }  # fmt: skip
+        "x_test": x[:N],
+        "y_test": y[:N].astype(int),
+        "probe_x": x[N:],
+        "probe_y": y[N:].astype(int),
+        "generated": x[:N],
+    }
 
 
 def classes() -> dict[str, np.ndarray]:
@@ -64,9 +68,10 @@ def test_a_decoder_that_ignores_the_code_is_at_chance_whatever_it_draws():
     arrays = faces()
     rng = np.random.default_rng(3)
     drawn = {
-        "noise": rng.random((N, 1, 4, 4)), "other images": arrays["x_test"][rng.permutation(N)],
+        "noise": rng.random((N, 1, 4, 4)),
+        "other images": arrays["x_test"][rng.permutation(N)],
         "one image": np.repeat(arrays["x_test"][:1], N, 0),
-    }  # fmt: skip
+    }
     for what, generated in drawn.items():
         value = metric("agreement")(arrays | {"generated": generated})
         assert value.value == pytest.approx(0.5, abs=0.06), what

@@ -12,7 +12,13 @@ from tests.conftest import TINY_PRESET
 
 def test_the_averaged_weights_are_measured(tmp_path):
     written = TINY_PRESET | {"datasets": ["shapes3d_rendered_16"], "methods": ["paramrel_c"]}
-    cell = make_cell(resolve(parse({"preset": "t", "presets": {"t": written}}, "p"), "t"), "shapes3d_rendered_16", "paramrel_c", "ahead", 0)  # fmt: skip
+    cell = make_cell(
+        resolve(parse({"preset": "t", "presets": {"t": written}}, "p"), "t"),
+        "shapes3d_rendered_16",
+        "paramrel_c",
+        "ahead",
+        0,
+    )
     trained, model = cell.build(), cell.build().eval()
     ema = AveragedModel(trained)
     with torch.no_grad():

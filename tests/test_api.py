@@ -120,8 +120,11 @@ def test_photos_are_turned_transparency_and_16_bits_are_said(tmp_path):
     write_png(tmp_path / "clear.png", clear)
     found = paramrel.images(tmp_path, size=5)
     assert set(found.notes) == {
-        "16-bit greys made 8-bit", "resized to 5x5", "transparent pixels put on white", "turned upright as EXIF says",
-    }  # fmt: skip
+        "16-bit greys made 8-bit",
+        "resized to 5x5",
+        "transparent pixels put on white",
+        "turned upright as EXIF says",
+    }
     every = np.concatenate([found.train, found.test])
     assert (every == 255).all((1, 2, 3)).sum() == 1, "a clear picture is white"
     assert (every == 40_000 >> 8).all((1, 2, 3)).sum() == 1

@@ -21,10 +21,19 @@ def test_a_table_has_every_layer_of_the_network(listed):
     chosen, cell = listed
     with torch.device("meta"):
         model = cell.build()
-    for found, network, entering in ((chosen.unet, model.decoder, ("u", "z")), (chosen.encoders["progressive"], model.encoder, ("u",))):  # fmt: skip
+    for found, network, entering in (
+        (chosen.unet, model.decoder, ("u", "z")),
+        (chosen.encoders["progressive"], model.encoder, ("u",)),
+    ):
         held = {layer.name for layer in found}
         assert len(held) == len(found), "a layer was called twice"
-        outside = [name for name, part in network.named_modules() if not list(part.children()) and any(True for _ in part.parameters()) and not any(name == layer or name.startswith(f"{layer}.") for layer in held)]  # fmt: skip
+        outside = [
+            name
+            for name, part in network.named_modules()
+            if not list(part.children())
+            and any(True for _ in part.parameters())
+            and not any(name == layer or name.startswith(f"{layer}.") for layer in held)
+        ]
         assert all(name.startswith("condition.") or name == "norm" for name in outside), outside
         blocks = [layer for layer in found if layer.kind == "ResBlock"]
         assert blocks and all(layer.enters == entering for layer in blocks)

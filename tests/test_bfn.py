@@ -78,10 +78,14 @@ class TestEveryKind:
         built, x = build(name, DATA[name]), images(DATA[name], 4)
         z = torch.zeros(4, 8)
         for use in (
-            lambda: built.encode(x), lambda: built.encode_at(x, 0.5, RNG), lambda: built.decode(z),
-            lambda: built.reconstruct(x, z), lambda: built.generate(z, RNG, 2), lambda: built.attention(x, RNG),
+            lambda: built.encode(x),
+            lambda: built.encode_at(x, 0.5, RNG),
+            lambda: built.decode(z),
+            lambda: built.reconstruct(x, z),
+            lambda: built.generate(z, RNG, 2),
+            lambda: built.attention(x, RNG),
             lambda: built.decoder_loss(x, lambda z: z, RNG),
-        ):  # fmt: skip
+        ):
             with pytest.raises(Unsupported, match="it has no code"):
                 use()
         assert built.subcode_shape is None and built.no_subcode == "it has no code"

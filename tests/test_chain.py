@@ -56,9 +56,16 @@ def make(run: Path, cell: Cell, value: float = 0.5) -> None:
     write_record(run / TIMING, timing | said | {"codes_sha256": file_sha256(run / CODES)})
     declared = MEASURES.get("auroc")
     row = {
-        "metric": "auroc", "metric_version": declared.version, "direction": declared.direction, "unit": declared.unit,
-        "n": 9, "value": value, "chance": 0.5, "note": "", "folds": [],
-    }  # fmt: skip
+        "metric": "auroc",
+        "metric_version": declared.version,
+        "direction": declared.direction,
+        "unit": declared.unit,
+        "n": 9,
+        "value": value,
+        "chance": 0.5,
+        "note": "",
+        "folds": [],
+    }
     measured = {"input": CODES, "input_sha256": file_sha256(run / CODES), "rows": [row], "made_of": said}
     write_record(run / METRICS, measured)
     write_record(run / CONTROL, measured)
@@ -104,8 +111,10 @@ def readers(runs: Path) -> dict[str, Callable[[], object]]:
         "report": lambda: explorer([(cell, runs / cell.path) for cell in chosen], PRESET.evaluate, QUALITIES[0]),
         "log": lambda: [read_log(runs / cell.path) for cell in chosen],
         "weights": lambda: [check(runs / cell.path, *EVERY) for cell in chosen],
-        "codes": lambda: [[array.tolist() for array in read_codes(runs / cell.path / CODES)[0].values()] for cell in chosen],
-    }  # fmt: skip
+        "codes": lambda: [
+            [array.tolist() for array in read_codes(runs / cell.path / CODES)[0].values()] for cell in chosen
+        ],
+    }
 
 
 def test_files_that_are_of_each_other_have_no_fault(whole):

@@ -64,8 +64,18 @@ def test_listing_names_every_member():
 
 
 def test_dry_run_prints_the_resolved_configuration_and_writes_nothing(tiny_params, tmp_path):
-    done = paramrel("train", "--dataset", "digits_binarized", "--method", "vae", "--config", str(tiny_params),
-                    "--runs", str(tmp_path / "runs"), "--dry-run")  # fmt: skip
+    done = paramrel(
+        "train",
+        "--dataset",
+        "digits_binarized",
+        "--method",
+        "vae",
+        "--config",
+        str(tiny_params),
+        "--runs",
+        str(tmp_path / "runs"),
+        "--dry-run",
+    )
     shown = json.loads(done.stdout)
     assert shown["resolved"]["train"]["steps"] == 12
     assert shown["resolved"]["config"] == method("vae").Config().model_dump(mode="json") != {}
@@ -74,8 +84,18 @@ def test_dry_run_prints_the_resolved_configuration_and_writes_nothing(tiny_param
 
 
 def test_train_encode_evaluate_by_hand(tiny_params, tmp_path):
-    cell = ("--dataset", "digits_binarized", "--method", "vae", "--seed", "1", "--config", str(tiny_params),
-            "--runs", str(tmp_path / "runs"))  # fmt: skip
+    cell = (
+        "--dataset",
+        "digits_binarized",
+        "--method",
+        "vae",
+        "--seed",
+        "1",
+        "--config",
+        str(tiny_params),
+        "--runs",
+        str(tmp_path / "runs"),
+    )
     assert_one_line_error(paramrel("encode", *cell), "is not trained", "run paramrel train first")
     assert paramrel("train", *cell, "--state", str(tmp_path / "state")).exit_code == 0
     record = json.loads(next(tmp_path.rglob("run.json")).read_text())
@@ -100,14 +120,33 @@ def test_train_encode_evaluate_by_hand(tiny_params, tmp_path):
     with np.load(codes) as arrays:
         z, other = arrays["z"], arrays["z_other_type"]
     assert other.shape == z.shape and not np.allclose(other, z)
-    done = paramrel("evaluate", codes, "--metric", "auroc", "--metric", "auroc_other_type", "--metric", "agreement",
-                    "--out", str(tmp_path / "m.json"))  # fmt: skip
+    done = paramrel(
+        "evaluate",
+        codes,
+        "--metric",
+        "auroc",
+        "--metric",
+        "auroc_other_type",
+        "--metric",
+        "agreement",
+        "--out",
+        str(tmp_path / "m.json"),
+    )
     assert done.exit_code == 0, done.stderr
     rows = {row["metric"]: row for row in json.loads((tmp_path / "m.json").read_text())["rows"]}
     assert rows["auroc"]["n"] == rows["auroc_other_type"]["n"] == 1797
     assert len(rows["auroc"]["folds"]) == 5 and rows["agreement"]["n"] == 40
     for _ in range(2):  # the second time with the probe that the first one kept
-        again = paramrel("evaluate", codes, "--metric", "agreement", "--out", str(tmp_path / "n.json"), "--state", str(tmp_path / "s"))  # fmt: skip
+        again = paramrel(
+            "evaluate",
+            codes,
+            "--metric",
+            "agreement",
+            "--out",
+            str(tmp_path / "n.json"),
+            "--state",
+            str(tmp_path / "s"),
+        )
         assert again.exit_code == 0 and json.loads((tmp_path / "n.json").read_text())["rows"] == [rows["agreement"]]
     assert len(list((tmp_path / "s/evaluate").rglob("*.npz"))) == 1
     assert paramrel("table", "--config", str(tiny_params), "--runs", str(tmp_path / "runs")).exit_code == 2
@@ -257,8 +296,18 @@ class Toy(Untrained):
 def test_any_member_is_trained_and_encoded_with_the_settings_of_the_preset(tiny_params, tmp_path):
     (tmp_path / "toy.py").write_text(TOY)
     plugin = {"PARAMREL_PLUGINS": str(tmp_path / "toy.py")}
-    cell = ("--dataset", "digits", "--method", "toy", "--config", str(tiny_params), "--runs", str(tmp_path / "runs"),
-            "--state", str(tmp_path / "state"))  # fmt: skip
+    cell = (
+        "--dataset",
+        "digits",
+        "--method",
+        "toy",
+        "--config",
+        str(tiny_params),
+        "--runs",
+        str(tmp_path / "runs"),
+        "--state",
+        str(tmp_path / "state"),
+    )
     assert_one_line_error(paramrel("train", *cell), "unknown method 'toy'")
     assert paramrel("train", *cell, **plugin).exit_code == 0
     done = paramrel("encode", *cell, **plugin)
@@ -350,14 +399,36 @@ def test_check_config_prints_every_field_and_needs_no_files(tmp_path):
 
 
 def test_missing_data_are_named(tmp_path):
-    done = paramrel("train", "--preset", "small", "--dataset", "mnist_binarized", "--method", "pca",
-                    "--runs", str(tmp_path / "runs"), PARAMREL_DATA="", PARAMREL_CACHE=str(tmp_path))  # fmt: skip
+    done = paramrel(
+        "train",
+        "--preset",
+        "small",
+        "--dataset",
+        "mnist_binarized",
+        "--method",
+        "pca",
+        "--runs",
+        str(tmp_path / "runs"),
+        PARAMREL_DATA="",
+        PARAMREL_CACHE=str(tmp_path),
+    )
     assert_one_line_error(done, "PARAMREL_DATA is not set", "torchvision's layout")
 
 
 def train_into(runs: Path, tiny_params: Path, state: Path) -> Result:
-    return paramrel("train", "--dataset", "digits_binarized", "--method", "paramrel_d", "--config", str(tiny_params),
-                    "--runs", str(runs), "--state", str(state))  # fmt: skip
+    return paramrel(
+        "train",
+        "--dataset",
+        "digits_binarized",
+        "--method",
+        "paramrel_d",
+        "--config",
+        str(tiny_params),
+        "--runs",
+        str(runs),
+        "--state",
+        str(state),
+    )
 
 
 def test_a_folder_that_is_none_is_named_and_nothing_is_trained(tiny_params, tmp_path):

@@ -76,7 +76,8 @@ def test_what_was_never_submitted_is_not_called_killed(tmp_path):
     (tmp_path / "snakemake.log").write_text(LOG)
     refused = never_submitted(tmp_path / "snakemake.log")
     assert refused == {
-        "logs/train/digits/ae-default/seed0.log": "Memory specification can not be satisfied Batch job submission failed: "
+        "logs/train/digits/ae-default/seed0.log": "Memory specification can not be satisfied Batch job submission "
+        "failed: "
         "Requested node configuration is not available",
         "logs/encode/digits/pca-default/seed0.log": "invalid account",
         "logs/explore/digits/pca-default/seed0.log": "invalid account",

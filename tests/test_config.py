@@ -182,8 +182,11 @@ def test_a_hash_changes_with_all_that_decides_a_result_and_nothing_else(monkeypa
 
     base = hashes()
     assert hashes(runtime={"log_every": 7}) == base and hashes(evaluate={"n_images": 9}) == base
-    for changes in ({"train": TINY_PRESET["train"] | {"steps": 13}}, {"network": TINY_PRESET["network"] | {"latent_dim": 7}},
-                    {"per_method": {"vae": {"config": {"kl_warmup": 0.5}}}}):  # fmt: skip
+    for changes in (
+        {"train": TINY_PRESET["train"] | {"steps": 13}},
+        {"network": TINY_PRESET["network"] | {"latent_dim": 7}},
+        {"per_method": {"vae": {"config": {"kl_warmup": 0.5}}}},
+    ):
         assert hashes(**changes) != base
     monkeypatch.setattr(method("vae"), "version", method("vae").version + 1)
     assert hashes() != base

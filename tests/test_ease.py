@@ -76,10 +76,14 @@ def test_the_option_for_missing_labels_is_taken(codes, tmp_path):
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        ("VAE", ["vae"]), ("Paramrel_D", ["paramrel_d"]), ("vea", ["vae"]), ("ParamReL", ["paramrel_c", "paramrel_d"]),
-        ("xyz123", []), ("", []),
+        ("VAE", ["vae"]),
+        ("Paramrel_D", ["paramrel_d"]),
+        ("vea", ["vae"]),
+        ("ParamReL", ["paramrel_c", "paramrel_d"]),
+        ("xyz123", []),
+        ("", []),
     ],
-)  # fmt: skip
+)
 def test_suggestions_do_not_hang_on_case(given, found):
     assert nearest(given, ["vae", "paramrel_d", "paramrel_c", "pca"]) == found
 

@@ -155,7 +155,8 @@ def test_only_a_dead_snakemakes_locks_are_removed(tmp_path):
     # this process still shares the lock of its first call: another one would be needed to be alone
     assert not enter_run(tmp_path / "state", tmp_path / ".snakemake")
     (tmp_path / "alone.py").write_text(
-        "from pathlib import Path\nfrom suite.graph.locks import enter_run\nprint(enter_run(Path('other'), Path('.snakemake')))\n"
+        "from pathlib import Path\nfrom suite.graph.locks import enter_run\nprint(enter_run(Path('other'), "
+        "Path('.snakemake')))\n"
     )
     alone = start(tmp_path, "python", "alone.py", PYTHONPATH=str(Path(__file__).parent.parent))
     assert alone.wait(30) == 0 and "True" in (tmp_path / "out.log").read_text() and not list(locks.iterdir())

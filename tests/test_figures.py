@@ -89,7 +89,10 @@ def measured(cell, rng: np.random.Generator) -> list[dict]:
     if cell.method.startswith("paramrel"):
         values["auroc_progressive"] = rng.random()
         extra["auroc_progressive"] = {"s": TIMES.tolist(), "curve": rng.random(3).tolist()}
-    rows = [{"metric": name, "value": float(value), "chance": 0.5, "extra": extra.get(name, {})} for name, value in values.items()]  # fmt: skip
+    rows = [
+        {"metric": name, "value": float(value), "chance": 0.5, "extra": extra.get(name, {})}
+        for name, value in values.items()
+    ]
     return [*rows, {"metric": "mig", "value": None, "chance": None, "extra": {}}]
 
 
@@ -101,7 +104,9 @@ def write_files(preset, folder: Path) -> None:
         np.savez(run / codes_name(preset.evaluate), **codes(cell, rng))
         (run / metrics_name(preset.evaluate)).write_text(json.dumps({"rows": measured(cell, rng)}))
         terms = {"reconstruction": 50.0, "kl": 2.0, "mmd": 0.1, "loss": 1.0, "grad_norm": 3.0}
-        lines = [json.dumps({"step": 5 * k} | {name: value / (k + 1) for name, value in terms.items()}) for k in range(9)]  # fmt: skip
+        lines = [
+            json.dumps({"step": 5 * k} | {name: value / (k + 1) for name, value in terms.items()}) for k in range(9)
+        ]
         (run / "metrics.jsonl").write_text("\n".join(lines) if methods()[cell.method].trained else "")
 
 
@@ -128,7 +133,9 @@ def test_every_figure_has_words_and_a_maker():
         assert len(entry.caption) > 80 and entry.caption.endswith(".") and len(entry.alt) > 40 and callable(entry.make)
         assert entry.alt != entry.caption and "  " not in entry.caption + entry.alt
         if name in PAPER:
-            assert entry.caption.startswith(f"Figure{'s' if name in ('reconstructions', 'round_trips') else ''} {PAPER[name]}"), name  # fmt: skip
+            assert entry.caption.startswith(
+                f"Figure{'s' if name in ('reconstructions', 'round_trips') else ''} {PAPER[name]}"
+            ), name
     assert len({entry.caption for entry in FIGURES.values()}) == len(FIGURES)
 
 
@@ -149,7 +156,8 @@ def test_a_figure_is_a_pure_function_and_can_be_read(name, preset, runs, tmp_pat
 
 
 def test_a_layout_that_is_off_by_nothing_changes_nothing(tmp_path):
-    """The layout's solver puts a part's corner at 0 or at the smallest negative number, as its memory happens to lie."""
+    """The layout's solver puts a part's corner at 0 or at the smallest negative number, as its memory happens to
+    lie."""
     made = []
     for attempt, corner in (("one", 0.0), ("two", -1e-17)):
         figure = style.plt.figure(figsize=(2, 2))
@@ -171,7 +179,10 @@ def test_missing_and_failed_cells_are_left_out_and_named(name, preset, runs, tmp
     shown = words(FIGURES[name].make(preset, left))
     assert "VAE" in shown or name in ("flow", "samples_detail", "tad", "progressive"), shown
     if name in ("progressive", "seeds", "training_curves", "rate_distortion", "likelihood_auroc", "tad", "importance"):
-        assert "Missing, not trained or failed" in shown and "ParamReL_d (ahead) on digits (8x8 binarised) (seed 0)" in shown  # fmt: skip
+        assert (
+            "Missing, not trained or failed" in shown
+            and "ParamReL_d (ahead) on digits (8x8 binarised) (seed 0)" in shown
+        )
     elif name != "flow":
         assert "no codes: not trained, or failed" in shown and "ParamReL_d (ahead)" in shown
     shutil.rmtree(left)
@@ -232,9 +243,13 @@ def test_variants_of_a_method_differ():
 
 SEEN = {
     "most": np.eye(3),
-    "protanopes": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deuteranopes": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-}  # fmt: skip
+    "protanopes": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopes": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+}
 """What is seen of linear RGB: Machado, Oliveira and Fernandes, 2009, severity 1."""
 
 
@@ -339,7 +354,9 @@ def test_what_is_too_high_goes_on_in_a_further_column():
 
 def test_a_stamp_of_copies_names_the_copies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": TINY_PRESET | {"methods": ["pca"]}}}))  # fmt: skip
+    (tmp_path / "params.yaml").write_text(
+        yaml.safe_dump({"preset": "tiny", "presets": {"tiny": TINY_PRESET | {"methods": ["pca"]}}})
+    )
     plan = Plan.read({})
     drawn, stamp = tmp_path / plan.drawn, tmp_path / plan.stamp("flow")
     save(nothing("a test"), drawn / "flow")

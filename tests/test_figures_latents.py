@@ -71,7 +71,11 @@ def test_a_token_lights_what_reads_it():
 def measured(tmp_path):
     """A preset of AdaGN and tokens with files of codes and metrics, and the runs' folder."""
     variants = {"adagn": {}, "tokens": {"network": {"conditioning": "tokens"}}}
-    changed = {"datasets": ["digits"], "methods": ["pca", "paramrel_c"], "per_method": {"paramrel_c": {"variants": variants}}}  # fmt: skip
+    changed = {
+        "datasets": ["digits"],
+        "methods": ["pca", "paramrel_c"],
+        "per_method": {"paramrel_c": {"variants": variants}},
+    }
     preset = resolve(parse({"preset": "t", "presets": {"t": TINY_PRESET | changed}}, "p"), "t")
     rng = np.random.default_rng(0)
     for cell in cells(preset):
@@ -81,7 +85,10 @@ def measured(tmp_path):
             "x_test": rng.random((10, 1, 8, 8)),
         }  # fmt: skip
         if cell.method != "pca":
-            frames = {"traversed": rng.integers(0, 256, (2, 8, 11, 1, 8, 8), np.uint8), "dims": np.array([3, 0, 7, 1, 2, 6, 5, 4])}  # fmt: skip
+            frames = {
+                "traversed": rng.integers(0, 256, (2, 8, 11, 1, 8, 8), np.uint8),
+                "dims": np.array([3, 0, 7, 1, 2, 6, 5, 4]),
+            }
             np.savez(run / explorer_name(preset.evaluate), **frames)
         if cell.variant == "tokens":
             arrays["token_attention"] = rng.dirichlet(np.ones(8), (8, 8, 8)).transpose(0, 3, 1, 2).astype(np.float16)

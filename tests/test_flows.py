@@ -1,4 +1,5 @@
-"""Identities that hold for every Bayesian flow, and what is special to each. Reference values: test_flow_reference.py."""
+"""Identities that hold for every Bayesian flow, and what is special to each. Reference values:
+test_flow_reference.py."""
 
 import pytest
 import torch

@@ -1,4 +1,5 @@
-"""What is made again, and what is not, as Snakemake plans it; on a project of made-up files, of which none is computed."""
+"""What is made again, and what is not, as Snakemake plans it; on a project of made-up files, of which none is
+computed."""
 
 import os
 import re

@@ -39,7 +39,11 @@ def test_the_committed_results_are_those_of_their_presets_cells(preset, name):
     rows = committed(preset)
     rows = rows[rows.dataset == name]
     chosen = resolve(PARAMS, preset)
-    stale = {str(cell): cell.hash for *named, was in rows.itertuples(index=False) if (cell := make_cell(chosen, *named)).hash != was}  # fmt: skip
+    stale = {
+        str(cell): cell.hash
+        for *named, was in rows.itertuples(index=False)
+        if (cell := make_cell(chosen, *named)).hash != was
+    }
     assert not stale, "results/ are of other code or another configuration: a default changed, or they must be remade"
 
 
@@ -52,11 +56,24 @@ def cell(network: dict, settings: dict) -> Cell:
 
 
 OTHER = {
-    "unshuffle": 2, "head_channels": 4, "conditioning": "tokens", "token_dim": 16, "token_heads": 2, "token_levels": [0],
-    "token_transformer": True, "dropped_weight": 3.0, "posterior": "point", "times": "ddpm",
-    "update": "last_sample", "n_updates": 10, "times_centre": 0.2, "times_width": 1.0, "times_uniform": 0.0,
-    "precondition": "spectrum", "estimate": "both",
-}  # fmt: skip
+    "unshuffle": 2,
+    "head_channels": 4,
+    "conditioning": "tokens",
+    "token_dim": 16,
+    "token_heads": 2,
+    "token_levels": [0],
+    "token_transformer": True,
+    "dropped_weight": 3.0,
+    "posterior": "point",
+    "times": "ddpm",
+    "update": "last_sample",
+    "n_updates": 10,
+    "times_centre": 0.2,
+    "times_width": 1.0,
+    "times_uniform": 0.0,
+    "precondition": "spectrum",
+    "estimate": "both",
+}
 """Another value for every later field."""
 
 
@@ -85,7 +102,10 @@ def test_every_later_field_is_a_field_and_old_fields_are_always_recorded():
 
 
 def test_a_variant_may_have_a_network_and_a_training_of_its_own():
-    variants = {"plain": {"z_source": "ahead"}, "wide": {"z_source": "ahead", "network": {"latent_dim": 5}, "train": {"steps": 7}}}  # fmt: skip
+    variants = {
+        "plain": {"z_source": "ahead"},
+        "wide": {"z_source": "ahead", "network": {"latent_dim": 5}, "train": {"steps": 7}},
+    }
     preset = resolve(
         parse(
             {"preset": "t", "presets": {"t": TINY_PRESET | {"per_method": {"paramrel_d": {"variants": variants}}}}}, "p"

@@ -48,7 +48,10 @@ def test_ssim_is_its_definition_at_every_position(side, window):
         for j in range(side - window + 1):
             p, q = (image[0, 0, i : i + window, j : j + window] for image in (a, b))
             mp, mq = (weights * p).sum(), (weights * q).sum()
-            vp, vq, cov = ((weights * (u - mu) * (v - mv)).sum() for u, mu, v, mv in ((p, mp, p, mp), (q, mq, q, mq), (p, mp, q, mq)))  # fmt: skip
+            vp, vq, cov = (
+                (weights * (u - mu) * (v - mv)).sum()
+                for u, mu, v, mv in ((p, mp, p, mp), (q, mq, q, mq), (p, mp, q, mq))
+            )
             values.append((2 * mp * mq + 1e-4) * (2 * cov + 9e-4) / ((mp**2 + mq**2 + 1e-4) * (vp + vq + 9e-4)))
     assert ssim(a, b)[0] == pytest.approx(np.mean(values), abs=1e-12)
 

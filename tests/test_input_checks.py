@@ -1,4 +1,5 @@
-"""What strangers bring is checked before the work; one bad part does not cost the rest; impossible values are errors."""
+"""What strangers bring is checked before the work; one bad part does not cost the rest; impossible values are
+errors."""
 
 import json
 from pathlib import Path
@@ -28,13 +29,17 @@ def rows(path: Path, names: tuple[str, ...] = CHEAP, **more) -> dict[str, dict]:
 BAD = {
     "x_test": (lambda a: 255 * a, {"mse", "bits_per_dim"}, "x_test has pixels from 0 to 255: scale to [0, 1]"),
     "subcode": (lambda a: a * np.nan, {"subcode_std"}, "subcode has 640 NaN or infinite values"),
-    "z_std": (lambda a: -4 * np.ones_like(a), {"kl"}, "z_std has values from -4 to -4: standard deviations are positive"),
+    "z_std": (
+        lambda a: -4 * np.ones_like(a),
+        {"kl"},
+        "z_std has values from -4 to -4: standard deviations are positive",
+    ),
     "z": (lambda a: a.astype(object), {"auroc", "kl"}, "z holds Python objects"),
     "y": (lambda a: a[:-1], {"auroc"}, "y must be (N,) or (N, k) with N = 60 as other arrays; its shape is (59,)"),
     "nll_data": (lambda a: -a, {"bits_per_dim"}, "nll_data has values from"),
     "loss_points": (lambda a: a[:1], {"loss_own"}, "loss_points must be (T,) with T = 2"),
     "reconstructed": (lambda a: a[:, :, :2], {"mse"}, "x_test must be (M, C, H, W)"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -97,7 +102,10 @@ def test_a_rare_attribute_is_left_out_as_a_constant_one_is():
 
 
 IMPOSSIBLE = {
-    "kl": ({"z_std": -4 * np.ones((60, 6))}, "standard deviations are positive (of log-variances l they are exp(l / 2))"),
+    "kl": (
+        {"z_std": -4 * np.ones((60, 6))},
+        "standard deviations are positive (of log-variances l they are exp(l / 2))",
+    ),
     "active_units": ({"z_std": np.zeros((60, 6))}, "z_std has values from 0 to 0"),
     "bits_per_dim": ({"nll_kl": np.full(60, -1.0)}, "the mean of nll_kl is negative"),
     "distortion": ({"nll_data": np.full(60, -40.0)}, "a density has no bits/dim here"),
@@ -109,7 +117,7 @@ IMPOSSIBLE = {
     "bit_error": ({"x_test": arrays(n=60)["x_test"] / 2}, "x_test holds other values than 0 and 1, and binary is True"),
     "auroc_progressive": ({"progressive_s": np.array([0.5, 3])}, "flow times are in (0, 1]"),
     "nats_continuous": ({"nll_columns": -np.ones((60, 3))}, "is not negative"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)

@@ -1,4 +1,5 @@
-"""What changes no metric of codes: order, scale and shift of latents, names of labels, types, memory, what is constant."""
+"""What changes no metric of codes: order, scale and shift of latents, names of labels, types, memory, what is
+constant."""
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 from metrics import metric, metrics
 
 SMALL = {
-    "dci": {"n_trees": 3, "n_folds": 1}, "dci_progressive": {"n_trees": 2, "n_folds": 1}, "factor_vae": {"n_train": 200, "n_eval": 200},
-}  # fmt: skip
+    "dci": {"n_trees": 3, "n_folds": 1},
+    "dci_progressive": {"n_trees": 2, "n_folds": 1},
+    "factor_vae": {"n_train": 200, "n_eval": 200},
+}
 FORESTS = ("auroc_forest", "accuracy_forest")
 BY_SCALE = ("tad_nashae", "attrs_nashae", "active_units", "kl")
 """Their definitions have a unit: a range of .2, the prior's N(0, I)."""

@@ -32,10 +32,19 @@ def forms(y: np.ndarray) -> dict[str, np.ndarray]:
     """The same labels as others write them."""
     words = np.array(["a", "b", "c", "d"])[y]
     return {
-        "floats": y.astype(float), "single": y.astype(np.float32), "half": y.astype(np.float16), "bytes": y.astype(np.int8),
-        "unsigned": y.astype(np.uint8), "words": words, "byte strings": words.astype("S1"), "from 1": y + 1,
-        "large": y * 1000 - 7, "Fortran": np.asfortranarray(y), "big endian": y.astype(">i4"), "view": np.repeat(y, 2, 0)[::2],
-    }  # fmt: skip
+        "floats": y.astype(float),
+        "single": y.astype(np.float32),
+        "half": y.astype(np.float16),
+        "bytes": y.astype(np.int8),
+        "unsigned": y.astype(np.uint8),
+        "words": words,
+        "byte strings": words.astype("S1"),
+        "from 1": y + 1,
+        "large": y * 1000 - 7,
+        "Fortran": np.asfortranarray(y),
+        "big endian": y.astype(">i4"),
+        "view": np.repeat(y, 2, 0)[::2],
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,9 +95,13 @@ def test_objects_are_named_with_the_way_out():
 
 @pytest.mark.parametrize(
     ("marker", "mark"),
-    [("-1", lambda y: np.where(np.arange(80) < 8, -1, y)), ("nan", lambda y: np.where(np.arange(80) < 8, np.nan, y)),
-     ("?", lambda y: np.where(np.arange(80) < 8, "?", np.array(list("abcd"))[y])), (9, lambda y: np.where(np.arange(80) < 8, 9, y))],
-)  # fmt: skip
+    [
+        ("-1", lambda y: np.where(np.arange(80) < 8, -1, y)),
+        ("nan", lambda y: np.where(np.arange(80) < 8, np.nan, y)),
+        ("?", lambda y: np.where(np.arange(80) < 8, "?", np.array(list("abcd"))[y])),
+        (9, lambda y: np.where(np.arange(80) < 8, 9, y)),
+    ],
+)
 def test_items_without_a_label_are_left_out_where_it_is_read(marker, mark):
     value = metric("accuracy")({"z": Z, "y": mark(CLASSES)}, missing_label=marker)
     assert value.value == score("accuracy", CLASSES[8:], Z[8:]) and value.n == 72

@@ -67,7 +67,10 @@ class TestEveryFlow:
 def trained():
     """ParamReL_d after equal trainings, with its memory and without."""
     settings = {"theta_dropout": 0.2, "lambda_mmd": 0.1}
-    return {u: train(build("paramrel_d", dataset("digits_binarized"), update=u, **settings), 80) for u in ("bayes", "last_sample")}  # fmt: skip
+    return {
+        u: train(build("paramrel_d", dataset("digits_binarized"), update=u, **settings), 80)
+        for u in ("bayes", "last_sample")
+    }
 
 
 def test_a_flow_without_memory_is_trained_and_its_bound_is_worse(trained):

@@ -23,18 +23,38 @@ def arrays(n: int = 200, d: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
     z[:, 0] += 3 * y
     x = ((np.arange(16) // 4 == y[:, None]) ^ (rng.random((n, 16)) < 0.05)).astype(np.uint8).reshape(n, 1, 4, 4)
     return {
-        "z": z, "y": y, "z_sampled": z + rng.normal(size=z.shape), "z_std": np.full((n, d), 0.5),
+        "z": z,
+        "y": y,
+        "z_sampled": z + rng.normal(size=z.shape),
+        "z_std": np.full((n, d), 0.5),
         "z_other_type": z + rng.normal(size=z.shape),
-        "x_test": x, "y_test": y, "probe_x": x, "probe_y": y, "generated": x, "sampled": x[::-1], "decoded": 0.8 * x + 0.1,
-        "binary": np.array(True), "loss_points": np.array(["u=0.1", "u=0.3"]),
-        "loss_own": np.ones((2, n)), "loss_permuted": np.array([[1.0], [3.0]]).repeat(n, 1),
-        "loss_mean": np.ones((2, n)), "loss_prior": np.ones((2, n)), "nll_data": np.full(n, 16 * np.log(2)),
-        "nll_kl": np.zeros(n), "reconstructed": 0.9 * x + 0.05, "reconstructed_permuted": 0.9 * x[::-1] + 0.05,
+        "x_test": x,
+        "y_test": y,
+        "probe_x": x,
+        "probe_y": y,
+        "generated": x,
+        "sampled": x[::-1],
+        "decoded": 0.8 * x + 0.1,
+        "binary": np.array(True),
+        "loss_points": np.array(["u=0.1", "u=0.3"]),
+        "loss_own": np.ones((2, n)),
+        "loss_permuted": np.array([[1.0], [3.0]]).repeat(n, 1),
+        "loss_mean": np.ones((2, n)),
+        "loss_prior": np.ones((2, n)),
+        "nll_data": np.full(n, 16 * np.log(2)),
+        "nll_kl": np.zeros(n),
+        "reconstructed": 0.9 * x + 0.05,
+        "reconstructed_permuted": 0.9 * x[::-1] + 0.05,
         "interpolated": x[:30].reshape(5, 6, 1, 4, 4),
-        "round_trip": 0.9 * x[:40], "round_trip_permuted": 0.9 * x[1:41], "round_trip_source": x[:40],
-        "subcode": rng.normal(size=(40, 1, 4, 4)), "nll_columns": np.ones((n, 3)), "column_classes": np.array([0, 2, 3]),
-        "progressive_z": z * np.array([0.1, 1])[:, None, None], "progressive_s": np.array([0.5, 1.0]),
-    }  # fmt: skip
+        "round_trip": 0.9 * x[:40],
+        "round_trip_permuted": 0.9 * x[1:41],
+        "round_trip_source": x[:40],
+        "subcode": rng.normal(size=(40, 1, 4, 4)),
+        "nll_columns": np.ones((n, 3)),
+        "column_classes": np.array([0, 2, 3]),
+        "progressive_z": z * np.array([0.1, 1])[:, None, None],
+        "progressive_s": np.array([0.5, 1.0]),
+    }
 
 
 def factors(n: int = 60) -> dict[str, np.ndarray]:
@@ -52,17 +72,27 @@ def damaged(array: np.ndarray) -> dict[str, np.ndarray]:
     """What people's files hold by mistake."""
     rng = np.random.default_rng(0)
     found = {
-        "scalar": np.array(1.0), "one item": array[:1] if array.ndim else array, "flat": array.ravel(),
-        "shorter": array[:-1] if array.ndim else array, "narrower": array[..., :1] if array.ndim else array,
-        "empty": np.zeros((0, *array.shape[1:])), "words": np.full(array.shape, "a"),
-        "noise": rng.normal(size=array.shape), "true": np.ones(array.shape, bool),
-    }  # fmt: skip
+        "scalar": np.array(1.0),
+        "one item": array[:1] if array.ndim else array,
+        "flat": array.ravel(),
+        "shorter": array[:-1] if array.ndim else array,
+        "narrower": array[..., :1] if array.ndim else array,
+        "empty": np.zeros((0, *array.shape[1:])),
+        "words": np.full(array.shape, "a"),
+        "noise": rng.normal(size=array.shape),
+        "true": np.ones(array.shape, bool),
+    }
     if array.dtype.kind in "biuf":
         found |= {
-            "complex": array * 1j, "constant": np.zeros_like(array), "beyond": array * 1e300 + 1e300,
-            "small": array * 1e-30, "fractions": array / 3, "negative": -array.astype(float),
-            "half": array.astype(np.float16), "whole": array.astype(int),
-        }  # fmt: skip
+            "complex": array * 1j,
+            "constant": np.zeros_like(array),
+            "beyond": array * 1e300 + 1e300,
+            "small": array * 1e-30,
+            "fractions": array / 3,
+            "negative": -array.astype(float),
+            "half": array.astype(np.float16),
+            "whole": array.astype(int),
+        }
     return found
 
 

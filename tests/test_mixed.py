@@ -268,8 +268,13 @@ def test_the_table_is_scikit_learns_cut_and_rounded_by_its_training_rows():
 def test_methods_for_images_say_why_they_skip_a_table_and_the_other_way_round():
     reasons = {name: cls.skip(dataset(TABLE)) for name, cls in methods().items()}
     assert {name for name, reason in reasons.items() if reason is None} == {
-        "columns", "ica", "paramrel_mixed", "pca", "pixels", "untrained"
-    }  # fmt: skip
+        "columns",
+        "ica",
+        "paramrel_mixed",
+        "pca",
+        "pixels",
+        "untrained",
+    }
     assert "paramrel_mixed" in reasons["vae"] and "paramrel_mixed" in reasons["paramrel_d"]
     for cls in datasets().values():
         if cls.kind != "mixed":
@@ -315,7 +320,8 @@ def test_a_class_that_no_training_row_has_is_named():
 
 
 def test_columns_are_misread_only_where_their_flow_tells_values_apart():
-    """An entry of v for each misread one of two classes, K for one of K; none of a continuous column under wide noise."""
+    """An entry of v for each misread one of two classes, K for one of K; none of a continuous column under wide
+    noise."""
     sharp = Part(ContinuousFlow(0.005, CENTRES), (3, 0))
     x = FLOW.to_flow(images())
     for flow, per_column in ((FLOW, (0, 1, 5, 0, 0, 5)), (MixedFlow((sharp, *PARTS[1:])), (1, 1, 5, 1, 0, 5))):

@@ -95,7 +95,8 @@ def test_a_head_keeps_the_shape_and_the_u_net_still_starts_at_0(unshuffle):
 
 
 def test_a_head_sees_single_pixels_beside_the_squares():
-    """Pixels of a square are one position of the trunk: its output is cut off here, and the head still tells them apart."""
+    """Pixels of a square are one position of the trunk: its output is cut off here, and the head still tells them
+    apart."""
     unet = built(UNet(1, 1, with_head(unshuffle=4)))
     torch.nn.init.ones_(unet.head.conv_out.weight)
     torch.nn.init.zeros_(unet.out.weight)

@@ -92,9 +92,9 @@ def test_a_damaged_array_is_named(tmp_path, damage):
     with zipfile.ZipFile(tmp_path / "c.npz") as file:
         members = {name: file.read(name) for name in file.namelist()}
     raw = members["z_std.npy"]
-    changed = {
-        "flip": raw, "truncate": raw[:-8], "no array": b"hello", "other version": raw[:6] + b"\x03" + raw[7:]
-    }[damage]  # fmt: skip
+    changed = {"flip": raw, "truncate": raw[:-8], "no array": b"hello", "other version": raw[:6] + b"\x03" + raw[7:]}[
+        damage
+    ]
     with zipfile.ZipFile(tmp_path / "c.npz", "w") as file:
         for name, content in (members | {"z_std.npy": changed}).items():
             file.writestr(name, content)

@@ -1,4 +1,5 @@
-"""The preset of the official InfoDiffusion settings: a miniature of it from files to metrics, and its published numbers."""
+"""The preset of the official InfoDiffusion settings: a miniature of it from files to metrics, and its published
+numbers."""
 
 import gzip
 import hashlib
@@ -136,12 +137,23 @@ def test_it_says_what_the_official_code_computes(fashion, miniature):
 
 def test_its_table_shows_the_published_accuracies_as_accuracies():
     found = [
-        dict.fromkeys(ROW_COLUMNS, "") | {
-            "dataset": "fashionmnist_32", "method": name, "variant": "default", "seed": 0, "metric": measure,
-            "metric_version": 1, "fold": "mean", "value": 0.8, "n": 10, "chance": 0.5, "direction": "higher",
+        dict.fromkeys(ROW_COLUMNS, "")
+        | {
+            "dataset": "fashionmnist_32",
+            "method": name,
+            "variant": "default",
+            "seed": 0,
+            "metric": measure,
+            "metric_version": 1,
+            "fold": "mean",
+            "value": 0.8,
+            "n": 10,
+            "chance": 0.5,
+            "direction": "higher",
         }
-        for name in ("pca", "vae", "info_diffusion") for measure in ("auroc", "accuracy")
-    ]  # fmt: skip
+        for name in ("pca", "vae", "info_diffusion")
+        for measure in ("auroc", "accuracy")
+    ]
     table = table2(pd.DataFrame(found, columns=list(ROW_COLUMNS)))
     shown = texts(table, "Fashion-MNIST (32x32 grey) accuracy, published")
     assert shown["VAE"] == "0.796 ± 0.002" and shown["InfoDiffusion"] == "0.839 ± 0.003"

@@ -131,8 +131,10 @@ def test_only_what_no_preset_wants_is_stale(here):
     write_text(Path("runs/no_such_data/vae-default/seed0-0123456789/run.json"), "")
     found = stale(load(Path("params.yaml")), "params.yaml", Path("runs"), Path("state"))
     assert {str(path) for path in found} == {
-        f"runs/{kept}/codes-old.npz", f"runs/{gone}", "runs/no_such_data/vae-default/seed0-0123456789"
-    }  # fmt: skip
+        f"runs/{kept}/codes-old.npz",
+        f"runs/{gone}",
+        "runs/no_such_data/vae-default/seed0-0123456789",
+    }
     remove(found, Path("state"))
     assert not Path("runs/no_such_data").exists() and Path(f"runs/{kept}/run.json").exists()
 

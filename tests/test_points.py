@@ -92,7 +92,8 @@ def test_a_predictor_of_the_noise_decodes_nothing_from_z_alone():
 
 @pytest.mark.parametrize("posterior", ["point", "gaussian"])
 def test_a_code_made_of_the_theta_that_is_decoded_costs_nothing(posterior):
-    """z_source self: internal noise of the receiver, so no KL, and at u = 1 too it sees the theta that the decoder sees."""
+    """z_source self: internal noise of the receiver, so no KL, and at u = 1 too it sees the theta that the decoder
+    sees."""
     data = dataset("digits_binarized")
     built, seen = build("paramrel_d", data, posterior=posterior, z_source="self"), []
     for part in (built.encoder, built.decoder):

@@ -15,8 +15,13 @@ from paramrel.spectrum import Spectrum
 from tests.toys import BinnedDigits, build, images
 
 RNG = Rng((0, "preconditioning"))
-GREY = {"paramrel_c": dataset("digits"), "paramrel_discretised": BinnedDigits(), "diffae": dataset("digits"),
-        "info_diffusion": dataset("digits"), "encdiff": dataset("digits")}  # fmt: skip
+GREY = {
+    "paramrel_c": dataset("digits"),
+    "paramrel_discretised": BinnedDigits(),
+    "diffae": dataset("digits"),
+    "info_diffusion": dataset("digits"),
+    "encdiff": dataset("digits"),
+}
 BINARY = {"paramrel_d": dataset("digits_binarized")}
 ALL = GREY | BINARY
 every_method = pytest.mark.parametrize("name", ALL)

@@ -398,9 +398,15 @@ def use_digests(root: Path, monkeypatch) -> None:
     """The checksums of what lies there, in place of the official ones."""
     for cls in (CelebA, CelebASubset):
         new = tuple(
-            Form(f.name, tuple(File(x.path, md5(root / x.path) if x.digest and (root / x.path).exists() else x.digest) for x in f.files))
+            Form(
+                f.name,
+                tuple(
+                    File(x.path, md5(root / x.path) if x.digest and (root / x.path).exists() else x.digest)
+                    for x in f.files
+                ),
+            )
             for f in cls.forms
-        )  # fmt: skip
+        )
         monkeypatch.setattr(cls, "forms", new)
     monkeypatch.setattr(CelebA, "counts", {"train": 28, "test": 8})
 
@@ -492,10 +498,11 @@ def sheets(root: Path) -> dict[str, np.ndarray]:
         sheet = tiles.reshape(n_rows, 32, 64, 64, 3).transpose(0, 2, 1, 3, 4).reshape(n_rows * 64, 2048, 3)
         Image.fromarray(sheet).save(folder / f"sheets/sheet_{k:02d}.jpg", quality=94, subsampling=0)
     meta = {
-        "attr": RANDOM.integers(0, 2, (N_TILES, 40)).astype(np.uint8), "attr_names": np.array(ATTRIBUTES),
+        "attr": RANDOM.integers(0, 2, (N_TILES, 40)).astype(np.uint8),
+        "attr_names": np.array(ATTRIBUTES),
         "filenames": np.array([f"{k:06d}.jpg" for k in range(N_TILES)]),
         "partition": RANDOM.choice([0, 0, 1, 2], N_TILES).astype(np.uint8),
-    }  # fmt: skip
+    }
     np.savez(folder / "celeba64_meta.npz", **meta)
     write_sums(root)
     return meta | {"colours": colours}

@@ -1,4 +1,5 @@
-"""Every method, conditioning and precision on a pretended GPU (tests/pretended.py), from a step of training to images."""
+"""Every method, conditioning and precision on a pretended GPU (tests/pretended.py), from a step of training to
+images."""
 
 import contextlib
 
@@ -28,7 +29,8 @@ def data_set(name: str) -> DataSet:
 
 
 def cases() -> list[tuple[str, str, str, str, dict]]:
-    """(method, data, conditioning, precision, settings): each method in two ways, and what the settings of one change."""
+    """(method, data, conditioning, precision, settings): each method in two ways, and what the settings of one
+    change."""
     found = []
     for name, cls in methods().items():
         ways = (

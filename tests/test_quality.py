@@ -63,9 +63,7 @@ def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
 def test_speckle_of_one_image_by_hand():
     x = np.random.default_rng(0).random((1, 2, 5, 4))
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    medians = [
-        np.median(padded[0, c, i : i + 3, j : j + 3]) for c in range(2) for i in range(5) for j in range(4)
-    ]  # fmt: skip
+    medians = [np.median(padded[0, c, i : i + 3, j : j + 3]) for c in range(2) for i in range(5) for j in range(4)]
     assert speckle(x)[0] == pytest.approx(np.abs(x.ravel() - medians).mean(), rel=1e-5)
 
 
@@ -211,7 +209,11 @@ def test_a_classifier_is_trained_once_per_data_set_and_kept_as_plain_arrays(tmp_
         metric("frechet")(cells[0] | {"probe_x": 1 - case["probe_x"]})
         metric("frechet")(cells[0] | {"probe_y": case["probe_y"] % 2})
         assert len(fits) == 3, "other images or labels, another classifier"
-        (kept,) = [path for path in tmp_path.glob("*.npz") if path.stat().st_mtime_ns == min(p.stat().st_mtime_ns for p in tmp_path.glob("*.npz"))]  # fmt: skip
+        (kept,) = [
+            path
+            for path in tmp_path.glob("*.npz")
+            if path.stat().st_mtime_ns == min(p.stat().st_mtime_ns for p in tmp_path.glob("*.npz"))
+        ]
         kept.write_bytes(b"damaged")
         again = metric("frechet")(cells[1] | {"sampled": cells[1]["sampled"][::-1]}).value
         assert len(fits) == 4 and again == pytest.approx(first[1])

@@ -62,7 +62,11 @@ def test_a_file_of_the_user_s_is_a_member_like_any_other(plugin):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("from metrics", "import nothere\nfrom metrics", r"cannot be imported \(ModuleNotFoundError: No module named 'nothere'\)"),
+        (
+            "from metrics",
+            "import nothere\nfrom metrics",
+            r"cannot be imported \(ModuleNotFoundError: No module named 'nothere'\)",
+        ),
         ("class Toy", "class Toy(", r"cannot be imported \(SyntaxError: "),
         ("class Toy", "raise SystemExit(3)\nclass Toy", r"cannot be imported \(SystemExit: 3\)"),
         ('    title = "mean of the codes"\n', "", "class Toy: title is missing"),
@@ -75,7 +79,7 @@ def test_a_file_of_the_user_s_is_a_member_like_any_other(plugin):
         ('"toy_mean"', '"toy mean"', "class Toy: name 'toy mean': letters"),
         ('"toy_mean"', '"auroc"', "two are called 'auroc'"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_member_is_one_line_and_the_others_go_on(plugin, capsys, old, new, says):
     assert old in METRIC
     plugin(METRIC.replace(old, new))

@@ -61,8 +61,13 @@ def test_the_quick_preset_is_made_again(checkout, tmp_path, way, request, monkey
         request.getfixturevalue("cluster")
     committed, remade, attempts = ROOT / "results/quick", checkout / "results/quick", tmp_path / "attempts"
     done = run(
-        *way(checkout), cwd=checkout, timeout=3500, PYTHONPATH=str(checkout), ATTEMPTS=str(attempts), DVC_NO_ANALYTICS="1"
-    )  # fmt: skip
+        *way(checkout),
+        cwd=checkout,
+        timeout=3500,
+        PYTHONPATH=str(checkout),
+        ATTEMPTS=str(attempts),
+        DVC_NO_ANALYTICS="1",
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert not attempts.exists(), f"something asked for the network: {attempts.read_text()}"
     assert (checkout / "runs/digits_binarized").is_dir(), "it must really train"

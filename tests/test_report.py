@@ -51,12 +51,22 @@ def fabricated(wanted, without: frozenset[str] = frozenset()) -> pd.DataFrame:
             ignores = cell.variant == "self" and name == "permuted_ratio"
             value = None if missing else 1.0 if ignores else base + SHIFT.get(cell.method, 0) + 0.001 * cell.seed
             row = {
-                "dataset": cell.dataset, "data_sha256": "29b0041ce614", "method": cell.method, "variant": cell.variant,
-                "seed": cell.seed, "cell": cell.hash, "metric": name, "metric_version": metrics()[name].version,
-                "value": value, "n": 0 if missing else 40, "direction": metrics()[name].direction,
-                "unit": metrics()[name].unit, "note": HOSTILE if missing else "", "fold": "mean",
+                "dataset": cell.dataset,
+                "data_sha256": "29b0041ce614",
+                "method": cell.method,
+                "variant": cell.variant,
+                "seed": cell.seed,
+                "cell": cell.hash,
+                "metric": name,
+                "metric_version": metrics()[name].version,
+                "value": value,
+                "n": 0 if missing else 40,
+                "direction": metrics()[name].direction,
+                "unit": metrics()[name].unit,
+                "note": HOSTILE if missing else "",
+                "fold": "mean",
                 "chance": 0.1 if name in ("accuracy", "agreement") and not missing else None,
-            }  # fmt: skip
+            }
             found.append(row)
             if name == "accuracy":
                 found += [row | {"fold": str(i), "value": value + 0.01 * i, "chance": None} for i in range(3)]
@@ -67,14 +77,35 @@ def fabricated(wanted, without: frozenset[str] = frozenset()) -> pd.DataFrame:
 
 def recorded(wanted) -> pd.DataFrame:
     """Lines of runs.csv."""
-    return pd.DataFrame([
-        {"dataset": cell.dataset, "method": cell.method, "variant": cell.variant, "seed": cell.seed, "cell": cell.hash,
-         "parameters": 1234, "seconds": 5.6, "peak_memory_mib": 789, "commit": COMMIT, "dirty": False,
-         "encoded_by": f"commit {'decade' * 6}fade", "measured_by": f"commit {'facade' * 6}fade with uncommitted changes",
-         "lock_sha256": "050cdae364fd", "processor": "a processor", "capability": "AVX2", "blas": "Haswell", "threads": 1, "device": "cpu",
-         "python": "3.11.7", "torch": "2.15.0", "numpy": "2.4.6", "scikit-learn": "1.9.1"}
-        for cell in wanted
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "dataset": cell.dataset,
+                "method": cell.method,
+                "variant": cell.variant,
+                "seed": cell.seed,
+                "cell": cell.hash,
+                "parameters": 1234,
+                "seconds": 5.6,
+                "peak_memory_mib": 789,
+                "commit": COMMIT,
+                "dirty": False,
+                "encoded_by": f"commit {'decade' * 6}fade",
+                "measured_by": f"commit {'facade' * 6}fade with uncommitted changes",
+                "lock_sha256": "050cdae364fd",
+                "processor": "a processor",
+                "capability": "AVX2",
+                "blas": "Haswell",
+                "threads": 1,
+                "device": "cpu",
+                "python": "3.11.7",
+                "torch": "2.15.0",
+                "numpy": "2.4.6",
+                "scikit-learn": "1.9.1",
+            }
+            for cell in wanted
+        ]
+    )
 
 
 def draw_frames(path: Path, cell) -> None:
@@ -84,7 +115,14 @@ def draw_frames(path: Path, cell) -> None:
     moved = np.broadcast_to(source[:, None, None], (2, 8, N_STOPS, 1, 8, 8)).copy()
     for k in range(8):
         moved[:, k, :, 0, k, k] = np.linspace(0, 255, N_STOPS).astype(np.uint8)
-    arrays = {"source": source, "own": source, "traversed": moved, "dims": np.arange(8), "source_labels": np.array(["class 3", "class 5"]), "own_at": np.full((2, 8), 0.5)}  # fmt: skip
+    arrays = {
+        "source": source,
+        "own": source,
+        "traversed": moved,
+        "dims": np.arange(8),
+        "source_labels": np.array(["class 3", "class 5"]),
+        "own_at": np.full((2, 8), 0.5),
+    }
     if cell.method.startswith("paramrel"):
         along = np.stack([np.full((2, 1, 8, 8), 20 * i, np.uint8) for i in range(len(TIMES))], 1)
         arrays |= {"along": along, "along_s": np.array(TIMES)}

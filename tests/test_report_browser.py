@@ -101,7 +101,8 @@ def opened(browser, page):
     browser.get(page.as_uri())
     wait_for(
         browser,
-        "return typeof source !== 'undefined' && Boolean(sprite) && sprite.complete && document.querySelector('#x-canvas').width === 8",
+        "return typeof source !== 'undefined' && Boolean(sprite) && sprite.complete && "
+        "document.querySelector('#x-canvas').width === 8",
     )
     return browser
 
@@ -205,7 +206,9 @@ def test_sliders_move_the_picture_and_say_so(opened):
     moved = canvas(opened)
     assert moved != still
     said = opened.execute_script(
-        "return [document.querySelector('#x-now').textContent, document.querySelector('#x-z0').getAttribute('aria-valuetext'), document.querySelector('#x-canvas').getAttribute('aria-label')]"
+        "return [document.querySelector('#x-now').textContent, "
+        "document.querySelector('#x-z0').getAttribute('aria-valuetext'), "
+        "document.querySelector('#x-canvas').getAttribute('aria-label')]"
     )
     assert "std" in said[0] and "standard deviations" in said[1] and said[0] in said[2]
     opened.execute_script("document.querySelector('#x-s').focus()")
@@ -226,7 +229,8 @@ def test_methods_without_a_flow_say_why_they_have_no_s(opened):
     )
     assert names[0] == "PCA" and any("ParamReL" in name for name in names)
     opened.execute_script(
-        "const select = document.querySelector('#x-method'); select.selectedIndex = 0; select.dispatchEvent(new Event('change'))"
+        "const select = document.querySelector('#x-method'); select.selectedIndex = 0; select.dispatchEvent(new "
+        "Event('change'))"
     )
     assert "its code has no flow time" in opened.execute_script("return document.querySelector('#x-why').innerText")
     assert not opened.execute_script("return document.querySelector('#x-s').checkVisibility()")
@@ -282,7 +286,8 @@ def test_a_screen_reader_finds_its_way(opened):
     for landmark in ("header", "nav", "main", "footer"):
         assert opened.execute_script(f"return document.querySelectorAll('{landmark}').length") == 1
     loose = opened.execute_script(
-        "return [...document.querySelectorAll('table')].filter((table) => !table.caption || [...table.querySelectorAll('th')].some((head) => !head.scope)).length"
+        "return [...document.querySelectorAll('table')].filter((table) => !table.caption || "
+        "[...table.querySelectorAll('th')].some((head) => !head.scope)).length"
     )
     assert loose == 0
     ids = opened.execute_script("return [...document.querySelectorAll('[id]')].map((element) => element.id)")

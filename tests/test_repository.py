@@ -129,8 +129,12 @@ def test_tokens_disentangle():
 
 
 HEADLINE = (
-    ("pca", "default"), ("vae", "default"), ("info_diffusion", "default"), ("paramrel_d", "self"), ("paramrel_d", "ahead"),
-)  # fmt: skip
+    ("pca", "default"),
+    ("vae", "default"),
+    ("info_diffusion", "default"),
+    ("paramrel_d", "self"),
+    ("paramrel_d", "ahead"),
+)
 
 
 COLUMNS = (("auroc", 4), ("accuracy", 3), ("agreement", 3), ("permuted_ratio", 2))
@@ -162,9 +166,14 @@ ABLATED = (
     ("auroc", 4), ("auroc_progressive", 4), ("agreement", 3), ("permuted_ratio", 2), ("kl", 1), ("bits_per_dim", 3),
 )  # fmt: skip
 MIXED = (
-    ("nats_continuous", 3), ("bits_categorical", 3), ("bits_per_dim", 3), ("auroc", 4), ("accuracy", 3), ("agreement", 3),
+    ("nats_continuous", 3),
+    ("bits_categorical", 3),
+    ("bits_per_dim", 3),
+    ("auroc", 4),
+    ("accuracy", 3),
+    ("agreement", 3),
     ("permuted_ratio", 2),
-)  # fmt: skip
+)
 
 
 TOKENS = (
@@ -225,7 +234,8 @@ def test_committed_results_are_of_committed_code(preset, tmp_path):
 
 
 def test_a_training_that_presets_share_has_the_same_numbers_in_each():
-    """Trained once per preset, on different days and machines of one kind; another kind of processor rounds otherwise."""
+    """Trained once per preset, on different days and machines of one kind; another kind of processor rounds
+    otherwise."""
     known: dict[tuple[str, ...], tuple[str, str]] = {}
     shared = 0
     for path in sorted(ROOT.glob("results/*/rows.csv")):
@@ -264,15 +274,22 @@ def test_the_page_of_the_mixed_table_shows_the_committed_references():
 
 LINEAR = (("pca", "default"), ("ica", "default"), ("untrained", "default"))
 CONTROLS = (
-    *LINEAR, ("vae", "default"), ("beta_vae", "default"), ("diffae", "adagn"), ("diffae", "tokens"),
-    ("info_diffusion", "adagn"), ("info_diffusion", "tokens"), ("encdiff", "default"),
-)  # fmt: skip
+    *LINEAR,
+    ("vae", "default"),
+    ("beta_vae", "default"),
+    ("diffae", "adagn"),
+    ("diffae", "tokens"),
+    ("info_diffusion", "adagn"),
+    ("info_diffusion", "tokens"),
+    ("encdiff", "default"),
+)
 
 
 ON_SHAPES = (
     *((name, "default") for name in ("pca", "ica", "ae", "vae", "diffae", "encdiff", "info_diffusion")),
-    *(("paramrel_c", variant) for variant in ("self", "self_dropout", "ahead")), ("paramrel_discretised", "ahead"),
-)  # fmt: skip
+    *(("paramrel_c", variant) for variant in ("self", "self_dropout", "ahead")),
+    ("paramrel_discretised", "ahead"),
+)
 SHAPES = (("dci", 3), ("tad", 2), ("auroc", 4), ("agreement", 3), ("permuted_ratio", 2), ("bits_per_dim", 3))
 
 ON_REAL = (

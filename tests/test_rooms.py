@@ -69,7 +69,11 @@ def test_a_room_knows_only_the_rooms_before_it(room):
             other_room = room_of(other)
             if other_room is not None and ROOMS.index(other_room) > ROOMS.index(room):
                 wrong.append(f"{name} imports {other}")
-            if room in KNOWS and other_room not in (None, room) and not any(other.startswith(known) for known in KNOWS[room]):  # fmt: skip
+            if (
+                room in KNOWS
+                and other_room not in (None, room)
+                and not any(other.startswith(known) for known in KNOWS[room])
+            ):
                 wrong.append(f"{name} imports {other}")
     assert not wrong
 

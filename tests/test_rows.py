@@ -157,9 +157,16 @@ def measured_cells(tmp_path, monkeypatch):
         write_text(run / "metrics.jsonl", "")
         declared = metrics()["auroc"]
         line = {
-            "metric": "auroc", "metric_version": declared.version, "direction": declared.direction, "unit": declared.unit,
-            "n": 9, "value": 0.5, "chance": 0.5, "note": "", "folds": [],
-        }  # fmt: skip
+            "metric": "auroc",
+            "metric_version": declared.version,
+            "direction": declared.direction,
+            "unit": declared.unit,
+            "n": 9,
+            "value": 0.5,
+            "chance": 0.5,
+            "note": "",
+            "folds": [],
+        }
         measured = {"rows": [line], "input_sha256": file_sha256(run / codes_name(preset.evaluate)), "blas": "Haswell"}
         write_json(run / metrics_name(preset.evaluate), measured)
         write_json(run / control_name(preset.evaluate), measured)

@@ -1,4 +1,5 @@
-"""Samplers against decoders that are known exactly: the orders of the ODE solvers, exact inversion, ancestral samples."""
+"""Samplers against decoders that are known exactly: the orders of the ODE solvers, exact inversion, ancestral
+samples."""
 
 from collections.abc import Iterator
 
@@ -118,8 +119,11 @@ class TestAncestral:
     @pytest.mark.parametrize("kind", ["discrete", "continuous", "discretised"])
     def test_a_decoder_that_knows_the_image_makes_it(self, kind):
         bins = tuple((2 * k + 1) / 32 for k in range(16))
-        flow = {"discrete": DiscreteFlow(16, 1.0, bins), "continuous": ContinuousFlow(0.03, bins),
-                "discretised": DiscretisedFlow(0.03, bins, "x")}[kind]  # fmt: skip
+        flow = {
+            "discrete": DiscreteFlow(16, 1.0, bins),
+            "continuous": ContinuousFlow(0.03, bins),
+            "discretised": DiscretisedFlow(0.03, bins, "x"),
+        }[kind]
         images = torch.tensor(bins).reshape(1, 1, 4, 4).repeat(3, 1, 1, 1)
         x = flow.to_flow(images)
 

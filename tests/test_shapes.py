@@ -164,7 +164,9 @@ def test_light_is_shared_out_and_never_more_than_all():
 def test_objects_grow_with_scale_and_every_combination_of_the_rest_is_another_picture():
     covered = [(r.light_of(scene(scale=k) % r.N_GEOMETRIES, 64)[2] > 0).sum() for k in range(8)]
     assert all(a < b for a, b in itertools.pairwise(covered))
-    pictures = r.render(np.array([scene(shape=s, scale=k, orientation=o) for s in range(4) for k in range(8) for o in range(15)]), 64)  # fmt: skip
+    pictures = r.render(
+        np.array([scene(shape=s, scale=k, orientation=o) for s in range(4) for k in range(8) for o in range(15)]), 64
+    )
     assert len({image.tobytes() for image in pictures}) == 4 * 8 * 15
 
 

@@ -64,7 +64,7 @@ def test_the_graph_survives_a_kill_a_dead_node_and_a_time_limit(cluster, checkou
     environment = {"TOY_SLEEP": "4", "TOY_STEPS": str(steps)}
     workflow = start(
         checkout, "snakemake", "--profile", "slurm", "--profile", "impatient.yaml", "--verbose", **environment
-    )  # fmt: skip
+    )
     try:
         # 1. a job is killed outright: a or b, whichever Slurm comes to first
         first, job = wait_for(lambda: slow_training(checkout, "ab", 3), 600, "a training on Slurm")

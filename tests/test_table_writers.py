@@ -15,9 +15,34 @@ from tests.example_rows import example, row, texts
 from tests.example_rows import table as rows_of
 
 TITLES = (
-    "Toy*", "*Toy*", "**Toy**", "D**2 AE", "Toy_", "_Toy_", "a_b_c", "a|b", "A & B", "A &amp; B", "<b>x</b>", "<!-- x", "x < y",
-    "=1+1", "+x", "-x", "@x", "`x`", "a\\b", "a\\*b", "[x](y)", "![x][y]", "$x$", "~~x~~", "# x", "1. x", "lr = 2 * x, then 3 * y",
-)  # fmt: skip
+    "Toy*",
+    "*Toy*",
+    "**Toy**",
+    "D**2 AE",
+    "Toy_",
+    "_Toy_",
+    "a_b_c",
+    "a|b",
+    "A & B",
+    "A &amp; B",
+    "<b>x</b>",
+    "<!-- x",
+    "x < y",
+    "=1+1",
+    "+x",
+    "-x",
+    "@x",
+    "`x`",
+    "a\\b",
+    "a\\*b",
+    "[x](y)",
+    "![x][y]",
+    "$x$",
+    "~~x~~",
+    "# x",
+    "1. x",
+    "lr = 2 * x, then 3 * y",
+)
 VALUE = Column("x", "higher")
 
 
@@ -50,8 +75,10 @@ def read_back(text: str) -> tuple[list[list[str]], list[str]]:
 def test_markdown_shows_titles_as_they_are(title):
     lines, items = read_back(markdown(with_title(title), title))
     assert lines == [
-        ["method", "x ↑", title], [title, "(strong -0.5)", title], [title, "– a", f"(em {title})"],
-    ]  # fmt: skip
+        ["method", "x ↑", title],
+        [title, "(strong -0.5)", title],
+        [title, "– a", f"(em {title})"],
+    ]
     assert items == [f"– a: {title}.", title, f"(strong Bold): {title}"]
 
 

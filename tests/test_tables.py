@@ -81,7 +81,9 @@ def test_table_2_shows_published_beside_measured_with_intervals_and_marks():
 
 def test_lower_is_better_where_the_metric_says_so_and_ties_share_a_mark():
     values = {"ae": 0.1, "vae": 0.1, "info_vae": 0.2, "diffae": 0.3}
-    found = make("images", table([row("digits", name, "default", 0, "mse", value) for name, value in values.items()]), None)  # fmt: skip
+    found = make(
+        "images", table([row("digits", name, "default", 0, "mse", value) for name, value in values.items()]), None
+    )
     assert marks(found, "MSE ↓") == {"AE": "best", "VAE": "best", "InfoVAE": "second", "DiffAE": ""}
     assert texts(found, "MSE ↓")["AE"] == "0.10000 (1)"
 
@@ -236,7 +238,11 @@ def test_lines_of_dashes_are_gathered_below_tables_by_data_set():
 
 
 @pytest.mark.parametrize("with_runs", [True, False])
-@pytest.mark.parametrize("rows", [table([]), example(), example(seeds=(0,)), example().assign(value=np.nan, note="failed")], ids=["none", "three", "one", "failed"])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows",
+    [table([]), example(), example(seeds=(0,)), example().assign(value=np.nan, note="failed")],
+    ids=["none", "three", "one", "failed"],
+)
 def test_every_table_builds_whatever_is_missing(tmp_path, rows, with_runs):
     write_tables(rows, runs_of(rows) if with_runs else None, "p", tmp_path)
     for name, (caption, _) in TABLES.items():

@@ -32,9 +32,11 @@ every_kind = pytest.mark.parametrize(
 )  # fmt: skip
 CENTRES = tuple(((torch.arange(16) + 0.5) / 16).tolist())
 FLOWS = {
-    "continuous": ContinuousFlow(1e-3, CENTRES), "discretised": DiscretisedFlow(0.03, CENTRES),
-    "discrete": DiscreteFlow(2, 9.0), "five classes": DiscreteFlow(5, 3.6, tuple(torch.linspace(0, 1, 5).tolist())),
-}  # fmt: skip
+    "continuous": ContinuousFlow(1e-3, CENTRES),
+    "discretised": DiscretisedFlow(0.03, CENTRES),
+    "discrete": DiscreteFlow(2, 9.0),
+    "five classes": DiscreteFlow(5, 3.6, tuple(torch.linspace(0, 1, 5).tolist())),
+}
 every_flow = pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
 
 
@@ -125,7 +127,10 @@ class TestNetwork:
         moved[:, :, 0, 0] += 1
         elsewhere = (slice(None), slice(None), slice(1, None), slice(1, None))
         # group normalisation looks at all positions in both; attention among positions does so far more
-        change = {name: (read(moved, tokens) - read(h, tokens))[elsewhere].abs().mean() for name, read in (("plain", plain), ("whole", whole))}  # fmt: skip
+        change = {
+            name: (read(moved, tokens) - read(h, tokens))[elsewhere].abs().mean()
+            for name, read in (("plain", plain), ("whole", whole))
+        }
         assert change["whole"] > change["plain"]
         assert n_parameters(whole) - n_parameters(plain) == (2 * 8 + 3 * 8 * 9 + 8 * 9) + (2 * 8 + 9 * 32 + 33 * 8)
 
@@ -284,7 +289,9 @@ class TestTraining:
 
     def test_with_ddpm_times_dropped_images_count_by_their_squared_error(self):
         data, x = dataset("digits"), images(dataset("digits"), 16)
-        built = build("paramrel_c", data, theta_dropout=1.0, times="ddpm", lambda_mmd=0.0, encoder="static", posterior="point")  # fmt: skip
+        built = build(
+            "paramrel_c", data, theta_dropout=1.0, times="ddpm", lambda_mmd=0.0, encoder="static", posterior="point"
+        )
         error = (2 * (built.decode(built.encode(x).mean) - x)).square().mean()
         assert torch.allclose(built.loss(x, RNG).total, error, rtol=1e-5)
 
@@ -303,14 +310,20 @@ class TestNoFlow:
                     theta = flow.sample(flow.to_flow(x), u, RNG.at(noise))
                     made.append(flow.expectation(built._output(theta, u, z)))
             assert all(torch.equal(one, built.decode(z)) for one in made)
-            assert torch.allclose(built.generate(z, RNG, 5), flow.to_images(flow.mode(built._output(flow.prior(tuple(x.shape)), torch.zeros(6), z))))  # fmt: skip
+            assert torch.allclose(
+                built.generate(z, RNG, 5),
+                flow.to_images(flow.mode(built._output(flow.prior(tuple(x.shape)), torch.zeros(6), z))),
+            )
         assert not torch.allclose(built.decode(z), built.decode(-z), atol=1e-3)
 
     def test_the_loss_does_not_see_theta(self):
         data, x = dataset("digits"), images(dataset("digits"), 16)
         settings = {"encoder": "static", "posterior": "point", "lambda_mmd": 0.0}
         control, flow = (build("paramrel_c", data, TOKENS, theta_dropout=p, **settings) for p in (1.0, 0.5))
-        losses = {name: {built.loss(x, RNG.at(i)).total.item() for i in range(3)} for name, built in (("control", control), ("flow", flow))}  # fmt: skip
+        losses = {
+            name: {built.loss(x, RNG.at(i)).total.item() for i in range(3)}
+            for name, built in (("control", control), ("flow", flow))
+        }
         assert len(losses["control"]) == 1 and len(losses["flow"]) == 3
 
 
@@ -364,7 +377,9 @@ class TestTimes:
         reached = ratios[ratios <= flow.beta(torch.ones((), dtype=torch.float64))].log()
         mine = flow.beta(u.double()).log()
         for quantile in (0.05, 0.25, 0.5, 0.75, 0.95):
-            assert torch.quantile(mine, quantile).item() == pytest.approx(torch.quantile(reached, quantile).item(), abs=0.1)  # fmt: skip
+            assert torch.quantile(mine, quantile).item() == pytest.approx(
+                torch.quantile(reached, quantile).item(), abs=0.1
+            )
 
     @every_flow
     def test_their_density_integrates_to_1_and_reweights_to_the_flow_loss(self, flow):
@@ -414,7 +429,9 @@ class TestTimes:
         kappa = built.flow.kappa(u)[:, None, None, None]
         v = built.flow.to_v(theta, u)
         noise, implied = v - kappa * values, v - kappa * xhat
-        assert terms.reported["eps"].item() == pytest.approx((noise - implied).square().flatten(1).sum(1).mean().item(), rel=1e-4)  # fmt: skip
+        assert terms.reported["eps"].item() == pytest.approx(
+            (noise - implied).square().flatten(1).sum(1).mean().item(), rel=1e-4
+        )
         assert "flow" not in terms.reported
 
     def test_the_likelihood_is_the_flows_own_whatever_training_used(self):

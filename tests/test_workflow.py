@@ -96,12 +96,22 @@ def test_the_whole_graph(project, tmp_path):
     record = json.loads(next(project.glob("runs/*/vae-default/*/run.json")).read_text())
     measured = json.loads(next(project.glob("runs/*/vae-default/*/metrics-*.json")).read_text())
     encoded = json.loads(next(project.glob("runs/*/vae-default/*/timing-*.json")).read_text())
-    for fact in (value, record["hash"], record["data_sha256"][:12], record["machine"]["processor"], '"seed": 0',
-                 record["lock_sha256"][:12], f"by {in_words(measured['code'])}, BLAS kernels {measured['blas']};",
-                 f"encoded by {in_words(encoded['code'])}", f"cost: {record['seconds']} s, {record['peak_memory_mib']} MiB"):  # fmt: skip
+    for fact in (
+        value,
+        record["hash"],
+        record["data_sha256"][:12],
+        record["machine"]["processor"],
+        '"seed": 0',
+        record["lock_sha256"][:12],
+        f"by {in_words(measured['code'])}, BLAS kernels {measured['blas']};",
+        f"encoded by {in_words(encoded['code'])}",
+        f"cost: {record['seconds']} s, {record['peak_memory_mib']} MiB",
+    ):
         assert fact in chain, f"{fact} is not in\n{chain}"
     assert "BUT" not in chain and "NOTHING" not in chain
-    assert f"sampling_seconds_per_image {encoded['sampling_seconds_per_image']}" in paramrel(project, "trace", "cost", "VAE", "sampling")  # fmt: skip
+    assert f"sampling_seconds_per_image {encoded['sampling_seconds_per_image']}" in paramrel(
+        project, "trace", "cost", "VAE", "sampling"
+    )
     codes = next(project.glob("runs/*/vae-default/*/codes-*.npz"))
     kept = codes.read_bytes()
     codes.write_bytes(b"other codes")

@@ -1,7 +1,8 @@
-"""Tables of the networks' layers, from the code: ``python -m docs.tools.architecture`` prints them (docs/architecture.md).
+"""Tables of the networks' layers, from the code: ``python -m docs.tools.architecture`` prints them
+(docs/architecture.md).
 
-The module tree is run once without numbers (device "meta"). A table has every convolution, residual block, attention and
-linear layer in the order in which it is called, with channels and sizes as they come out, and where u and z enter.
+The module tree is run once without numbers (device "meta"). A table has every convolution, residual block, attention
+and linear layer in the order in which it is called, with channels and sizes as they come out, and where u and z enter.
 """
 
 from dataclasses import dataclass
@@ -43,15 +44,26 @@ def layers(network: nn.Module, *inputs: torch.Tensor | None) -> list[Layer]:
     """The layers of a network that is given ``inputs``, all on the device "meta"."""
     found: list[Layer] = []
     condition = next((part for part in network.children() if isinstance(part, Condition)), None)
-    known = [] if condition is None else [name for name, part in (("u", condition.time), ("z", condition.latent)) if part is not None]  # fmt: skip
+    known = (
+        []
+        if condition is None
+        else [name for name, part in (("u", condition.time), ("z", condition.latent)) if part is not None]
+    )
 
     def note(name: str):
         def hook(module: nn.Module, given: tuple, out: torch.Tensor) -> None:
             enters = known if len(getattr(module, "modulations", ())) == len(known) else []
             enters = [*enters, "z"] if isinstance(module, ReadingBlock) else enters
             found.append(
-                Layer(name, type(module).__name__, given[0].shape[1], tuple(out.shape[1:]), tuple(enters), n_parameters(module))
-            )  # fmt: skip
+                Layer(
+                    name,
+                    type(module).__name__,
+                    given[0].shape[1],
+                    tuple(out.shape[1:]),
+                    tuple(enters),
+                    n_parameters(module),
+                )
+            )
 
         return hook
 

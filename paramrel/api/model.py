@@ -141,12 +141,19 @@ class Model:
             "train": self.train.recorded(),
             "seed": self.seed,
             "data": {
-                "name": self.data.name, "shape": list(self.data.shape), "binary": self.data.binary,
-                "classes": list(self.data.class_names), "layout": self.layout,
+                "name": self.data.name,
+                "shape": list(self.data.shape),
+                "binary": self.data.binary,
+                "classes": list(self.data.class_names),
+                "layout": self.layout,
             },
             "codes": {"mean": self.z_mean.tolist(), "std": self.z_std.tolist()},
-            "versions": {"paramrel-benchmark": _installed(), "torch": torch.__version__, "python": platform.python_version()},
-        }  # fmt: skip
+            "versions": {
+                "paramrel-benchmark": _installed(),
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        }
 
     @classmethod
     def load(cls, folder: str | Path, device: Device = "auto") -> "Model":
@@ -162,7 +169,9 @@ class Model:
             if known != (FORMAT, found.version, CODE_VERSION):
                 raise UserError(f"{path} is a model of another version of {found.name}: train it again")
             declared = said["data"]
-            data = declared_images(declared["name"], tuple(declared["shape"]), declared["binary"], tuple(declared["classes"]), {})  # fmt: skip
+            data = declared_images(
+                declared["name"], tuple(declared["shape"]), declared["binary"], tuple(declared["classes"]), {}
+            )
             model = found(data, Network(**said["network"]), found.Config(**said["config"]))
             codes = (np.asarray(said["codes"][part], np.float32) for part in ("mean", "std"))
             settings = Train(**said["train"])
@@ -221,16 +230,23 @@ class Model:
 
 
 def train(
-    name: str, images: Images, *, variant: str | None = None, steps: int = 2000, seed: int = 0, device: Device = "auto",
-    threads: int | None = None, **settings: Any,
-) -> Model:  # fmt: skip
+    name: str,
+    images: Images,
+    *,
+    variant: str | None = None,
+    steps: int = 2000,
+    seed: int = 0,
+    device: Device = "auto",
+    threads: int | None = None,
+    **settings: Any,
+) -> Model:
     """Train the method ``name`` on images and return the model.
 
     ``settings`` are those of network, training and method by their names (``latent_dim=16``, ``learning_rate=1e-3``,
-    ``theta_dropout=0.6``); ``variant`` is a row of the benchmark (``paramrel list methods``). Without them: a small U-Net
-    on maps of at most 16x16, batches of 64, AdamW at .002 with half a cosine. The same images, settings and seed give the
-    same weights on the same kind of machine and number of ``threads`` (None: as torch has them). Raises ``UserError`` for
-    unknown names, with a suggestion, and for a method that cannot have such images, with the reason.
+    ``theta_dropout=0.6``); ``variant`` is a row of the benchmark (``paramrel list methods``). Without them: a small
+    U-Net on maps of at most 16x16, batches of 64, AdamW at .002 with half a cosine. The same images, settings and seed
+    give the same weights on the same kind of machine and number of ``threads`` (None: as torch has them). Raises
+    ``UserError`` for unknown names, with a suggestion, and for a method that cannot have such images, with the reason.
     """
     cls, data = method(name), images.data
     reason = cls.skip(data)

@@ -11,8 +11,8 @@ from paramrel.errors import Unsupported, UserError
 def score(z: np.ndarray, y: np.ndarray, name: str = "auroc", *, seed: int = 0, **options: Any) -> float:
     """A metric of codes z (N, d) and labels y (N,) or (N, k): "auroc", "accuracy", "dci", "mig", "tad", ...
 
-    ``options`` are the metric's (``paramrel list metrics``); 0 and 1 in a y of several columns are attributes too. Raises
-    ``UserError`` for arrays that the metric cannot take, and where it is not defined on them, with the reason.
+    ``options`` are the metric's (``paramrel list metrics``); 0 and 1 in a y of several columns are attributes too.
+    Raises ``UserError`` for arrays that the metric cannot take, and where it is not defined on them, with the reason.
     """
     arrays = {"z": np.asarray(z), "y": np.asarray(y)}
     if arrays["y"].ndim == 2 and np.isin(arrays["y"], (0, 1)).all():

@@ -100,7 +100,9 @@ def images(
     raise UserError(f"{path} is neither a folder nor an .npz file: give one of them, or an array")
 
 
-def _from_npz(path: Path, labels: str | Sequence | np.ndarray | None, name: str, test: float, layout: Layout | None) -> Images:  # fmt: skip
+def _from_npz(
+    path: Path, labels: str | Sequence | np.ndarray | None, name: str, test: float, layout: Layout | None
+) -> Images:
     try:
         with np.load(path, allow_pickle=False) as file:
             if "images" not in file.files:

@@ -16,15 +16,20 @@ FLOATS = (np.float64, np.float32)
 class CodeTransformer(TransformerMixin, BaseEstimator):
     """Learns codes of the rows of X (N, features) and gives them as features, for pipelines and cross-validation.
 
-    ``image_shape`` (H, W) or (H, W, C) says that rows are flattened images, of 0..255, or [0, 1] if no value is above 1.
-    Without it a row is an image of one line, and each feature is scaled to [0, 1] by its least and greatest training
+    ``image_shape`` (H, W) or (H, W, C) says that rows are flattened images, of 0..255, or [0, 1] if no value is above
+    1. Without it a row is an image of one line, and each feature is scaled to [0, 1] by its least and greatest training
     value. ``settings`` are those of ``paramrel.train``. ``inverse_transform`` decodes codes into the space of X.
     """
 
     def __init__(
-        self, method: str = "vae", variant: str | None = None, steps: int = 500, seed: int = 0,
-        image_shape: tuple[int, ...] | None = None, settings: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        method: str = "vae",
+        variant: str | None = None,
+        steps: int = 500,
+        seed: int = 0,
+        image_shape: tuple[int, ...] | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
         self.method = method
         self.variant = variant
         self.steps = steps

@@ -23,7 +23,8 @@ class Declared(Protocol):
 
 
 def check_images(data: Declared, images: np.ndarray, values: bool = True) -> None:
-    """Raises ``UserError`` with one line unless ``images`` are uint8 (N, C, H, W) of the declared shape, in 0..``levels``.
+    """Raises ``UserError`` with one line unless ``images`` are uint8 (N, C, H, W) of the declared shape, in
+    0..``levels``.
 
     ``values``: read them all. (What was prepared was read when it was written.)
     """
@@ -40,8 +41,8 @@ def check_images(data: Declared, images: np.ndarray, values: bool = True) -> Non
 
 
 def check_labels(data: Declared, labels: np.ndarray) -> None:
-    """Raises ``UserError`` with one line unless ``labels`` are whole numbers (N,), or (N, k) for k columns, each from 0 to
-    one less than the number of the column's values."""
+    """Raises ``UserError`` with one line unless ``labels`` are whole numbers (N,), or (N, k) for k columns, each from 0
+    to one less than the number of the column's values."""
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
         raise UserError(f"{data.name}: labels are {_kind(labels)}, not whole numbers: number the classes from 0")
     sizes = tuple(map(len, data.value_names))

@@ -125,7 +125,8 @@ def download(name: str, file: File, root: Path) -> Path:
         return target
     kept = f" ({part.stat().st_size:,} bytes are kept: the same command goes on from there)" if part.exists() else ""
     raise UserError(
-        f"{name}: cannot download {file.path}{kept}: {'; '.join(reasons)}: try again, or put the file to {target} by hand"
+        f"{name}: cannot download {file.path}{kept}: {'; '.join(reasons)}: try again, or put the file to {target} by "
+        f"hand"
     )
 
 

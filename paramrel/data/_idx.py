@@ -36,7 +36,9 @@ class IdxDataSet(Prepared):
             yield split, images[:, None], labels
 
 
-def idx_forms(folder: str, mirrors: tuple[str, ...], packed: tuple[str, ...], unpacked: tuple[str, ...]) -> tuple[Form, Form]:  # fmt: skip
+def idx_forms(
+    folder: str, mirrors: tuple[str, ...], packed: tuple[str, ...], unpacked: tuple[str, ...]
+) -> tuple[Form, Form]:
     """The two forms of an idx set, from MD5 of the four files in the order of ``names``."""
     names = [f"{prefix}-{what}-ubyte" for prefix in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
     gz = tuple(

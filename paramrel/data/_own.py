@@ -1,4 +1,5 @@
-"""Data sets that a user brings as arrays: declared at run time, and rebuilt from their declaration without the arrays."""
+"""Data sets that a user brings as arrays: declared at run time, and rebuilt from their declaration without the
+arrays."""
 
 from typing import Any, ClassVar
 
@@ -36,9 +37,16 @@ def declared_images(
     kind: Kind = "discrete" if binary else "discretised"
     binarise: Binarise = "stored" if binary else "no"
     declared: dict[str, Any] = {
-        "name": name, "title": name, "shape": shape, "kind": kind, "binarise": binarise, "levels": 1 if binary else 255,
-        "bins": 2 if binary else 256, "class_names": class_names, "arrays": arrays,
-    }  # fmt: skip
+        "name": name,
+        "title": name,
+        "shape": shape,
+        "kind": kind,
+        "binarise": binarise,
+        "levels": 1 if binary else 255,
+        "bins": 2 if binary else 256,
+        "class_names": class_names,
+        "arrays": arrays,
+    }
     return type("OwnImages", (OwnImages,), declared)()
 
 
@@ -55,7 +63,11 @@ def own_images(
     mine = hashed_split(name, len(images), test) if is_test is None else is_test
     if (~mine).sum() < FEWEST:
         raise UserError(f"{name}: {int((~mine).sum())} images to train on are too few: give {FEWEST} at least")
-    classes, numbers = (np.array(["unlabelled"]), np.zeros(len(images), np.int64)) if labels is None else np.unique(labels, return_inverse=True)  # fmt: skip
+    classes, numbers = (
+        (np.array(["unlabelled"]), np.zeros(len(images), np.int64))
+        if labels is None
+        else np.unique(labels, return_inverse=True)
+    )
     binary = bool(np.isin(images, (0, 255)).all())
     stored = (images // 255).astype(np.uint8) if binary else images
     arrays: dict[Split, Labelled] = {

@@ -36,8 +36,8 @@ class Prepared(DataSet):
 
     prepared_once = True
     forms: ClassVar[tuple[Form, ...]] = ()
-    """Ways in which the files may lie; the first that is complete is taken. Where its checksums are wrong, so is the next
-    one that is complete and has official checksums as well. Those with addresses can be downloaded."""
+    """Ways in which the files may lie; the first that is complete is taken. Where its checksums are wrong, so is the
+    next one that is complete and has official checksums as well. Those with addresses can be downloaded."""
     counts: ClassVar[dict[Split, int]]
     """Images of each split."""
     by_hand: ClassVar[str] = ""
@@ -85,7 +85,9 @@ class Prepared(DataSet):
         return card
 
     def _damaged(self, what: str) -> UserError:
-        return UserError(f"{self.name}: the prepared arrays in {self.folder} are damaged ({what}): run {HINT} {self.name} --force")  # fmt: skip
+        return UserError(
+            f"{self.name}: the prepared arrays in {self.folder} are damaged ({what}): run {HINT} {self.name} --force"
+        )
 
     def check_available(self) -> None:
         if self.card() is None:
@@ -118,7 +120,8 @@ class Prepared(DataSet):
         if any(file.urls for form in self.forms for file in form.files):
             ways.insert(0, f"download with {HINT} {self.name}")
         raise UserError(
-            f"{self.name}: {shown} missing below PARAMREL_DATA={root} ({nearest.name}{'; or ' + others if others else ''}): "
+            f"{self.name}: {shown} missing below PARAMREL_DATA={root} "
+            f"({nearest.name}{'; or ' + others if others else ''}): "
             f"{', or '.join(ways)}{self.hint(root)}"
         )
 
@@ -171,9 +174,14 @@ class Prepared(DataSet):
     def _inputs(self, form: Form, root: Path) -> list[dict[str, Any]]:
         """What the card says of the files. Raises ``UserError`` for a wrong checksum."""
         return [
-            {"path": f.path, "bytes": (root / f.path).stat().st_size, "sha256": verify(self.name, root / f.path, f.digest), "official_digest": f.digest}
+            {
+                "path": f.path,
+                "bytes": (root / f.path).stat().st_size,
+                "sha256": verify(self.name, root / f.path, f.digest),
+                "official_digest": f.digest,
+            }
             for f in form.files
-        ]  # fmt: skip
+        ]
 
     def _sound(self, form: Form, root: Path) -> tuple[Form, list[dict[str, Any]], list[str]]:
         """``form``, or where it is damaged the next of its ``stand_ins``; its files; why others were passed over."""
@@ -197,11 +205,18 @@ class Prepared(DataSet):
         partial.mkdir()
         self._write(self.read(form, root), counts, partial)
         names = [f"{split}-{what}.npy" for split in SPLITS for what in ("images", "labels")]
-        card = self.declaration() | self.details() | {
-            "form": form.name, "inputs": inputs, "counts": counts, "fingerprint": self._digest(partial),
-            "arrays": {name: {"bytes": (partial / name).stat().st_size} for name in names},
-            **({"passed_over": passed_over} if passed_over else {}),
-        }  # fmt: skip
+        card = (
+            self.declaration()
+            | self.details()
+            | {
+                "form": form.name,
+                "inputs": inputs,
+                "counts": counts,
+                "fingerprint": self._digest(partial),
+                "arrays": {name: {"bytes": (partial / name).stat().st_size} for name in names},
+                **({"passed_over": passed_over} if passed_over else {}),
+            }
+        )
         write_json(partial / "card.json", card)
         return card
 
@@ -227,7 +242,9 @@ class Prepared(DataSet):
         for split in SPLITS:
             joined = np.concatenate(labels[split]) if labels[split] else np.empty(0, np.uint8)
             if len(joined) != counts[split]:
-                raise UserError(f"{self.name}: {len(joined)} {split} images, not {counts[split]}: the files are not complete")  # fmt: skip
+                raise UserError(
+                    f"{self.name}: {len(joined)} {split} images, not {counts[split]}: the files are not complete"
+                )
             np.save(partial / f"{split}-labels.npy", joined)
 
     @property

@@ -153,7 +153,9 @@ def _ball(origin: np.ndarray, direction: np.ndarray, height: float, radius: floa
     return np.where((root > 0) & (t > 1e-6), t, FAR), (centred + t * direction) / radius
 
 
-def _tube(origin: np.ndarray, direction: np.ndarray, low: float, high: float, radius: float) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def _tube(
+    origin: np.ndarray, direction: np.ndarray, low: float, high: float, radius: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Ray against the side of an upright cylinder between two heights."""
     a = np.maximum((direction[:2] ** 2).sum(0), 1e-12)
     b = (origin[:2] * direction[:2]).sum(0)

@@ -149,12 +149,18 @@ class CelebA(Prepared):
         for split in SPLITS:
             rows = table.rows(split)
             for part in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
-                yield split, np.stack([self._cropped(open_image, table.names[row]) for row in part]), table.attributes[part]  # fmt: skip
+                yield (
+                    split,
+                    np.stack([self._cropped(open_image, table.names[row]) for row in part]),
+                    table.attributes[part],
+                )
 
     def _cropped(self, open_image: Callable[[str], Image.Image], name: str) -> np.ndarray:
         image = open_image(name)
         if image.size != (178, 218):
-            raise UserError(f"{self.name}: {name} is {image.size[0]}x{image.size[1]}, not 178x218: these are not the aligned images")  # fmt: skip
+            raise UserError(
+                f"{self.name}: {name} is {image.size[0]}x{image.size[1]}, not 178x218: these are not the aligned images"
+            )
         return channels_first(image.crop(self.crop).resize(self.shape[:0:-1], Image.Resampling.BILINEAR))
 
 
@@ -195,7 +201,10 @@ class CelebASubset(CelebA):
         table = self.table(form, root)
         for split in SPLITS:
             if not len(table.rows(split)):
-                raise UserError(f"{self.name}: none of the {len(table.names)} images in the {form.name} belongs to the {split} split: add some")  # fmt: skip
+                raise UserError(
+                    f"{self.name}: none of the {len(table.names)} images in the {form.name} belongs to the {split} "
+                    f"split: add some"
+                )
         if form.name == IN_SHEETS:
             sheets = [f"{SHEETS}/sheet_{k:02d}.jpg" for k in range(-(-len(table.names) // CHUNK))]
             sums = read_sums(self.name, root, [META, *sheets])
@@ -218,7 +227,10 @@ class CelebASubset(CelebA):
         official, here = self._official(form, root)
         rows = np.flatnonzero(here)
         if not len(rows):
-            raise UserError(f"{self.name}: no image of CelebA in the {form.name} below {root / 'celeba'}: another archive? get them from {self.by_hand}")  # fmt: skip
+            raise UserError(
+                f"{self.name}: no image of CelebA in the {form.name} below {root / 'celeba'}: another archive? get "
+                f"them from {self.by_hand}"
+            )
         return Table(official.names[rows], official.attributes[rows], official.partition[rows])
 
     def read(self, form: Form, root: Path) -> Iterator[Chunk]:
@@ -238,7 +250,10 @@ class CelebASubset(CelebA):
         sheet = decode(self.name, path, path)
         n_rows = -(-n // 32)
         if sheet.size != (2048, 64 * n_rows):
-            raise UserError(f"{self.name}: {path} is {sheet.size[0]}x{sheet.size[1]}, not 2048x{64 * n_rows} as {n} images need: the label file does not match the sheets")  # fmt: skip
+            raise UserError(
+                f"{self.name}: {path} is {sheet.size[0]}x{sheet.size[1]}, not 2048x{64 * n_rows} as {n} images need: "
+                f"the label file does not match the sheets"
+            )
         if self.shape[1] != 64:  # whole blocks of pixels, so that no image runs into its neighbour
             sheet = sheet.reduce(64 // self.shape[1])
         _, h, w = self.shape
@@ -272,7 +287,9 @@ def check_names(name: str, names: np.ndarray, origin: str) -> None:
     """Raises ``UserError`` for names that are not all different."""
     values, counts = np.unique(names, return_counts=True)
     if (counts > 1).any():
-        raise UserError(f"{name}: {origin} has {values[counts > 1][0]} {counts.max()} times: every image needs a name of its own")  # fmt: skip
+        raise UserError(
+            f"{name}: {origin} has {values[counts > 1][0]} {counts.max()} times: every image needs a name of its own"
+        )
 
 
 def from_zip(name: str, archive: zipfile.ZipFile) -> Callable[[str], Image.Image]:
@@ -311,7 +328,10 @@ def _parsed(name: str, attributes: Path, partition: Path, *sums: str) -> Table:
         raise UserError(f"{name}: cannot read {attributes.name} or {partition.name} ({error}): replace them") from error
     names = np.array([row[0] for row in rows])
     if columns != ATTRIBUTES or len(rows) != n or values.shape[1:] != (40,) or [p[0] for p in parts] != names.tolist():
-        raise UserError(f"{name}: {attributes} and {partition} do not match: {len(rows)} and {len(parts)} images, {len(columns)} attributes (40 expected), {n} announced: replace them")  # fmt: skip
+        raise UserError(
+            f"{name}: {attributes} and {partition} do not match: {len(rows)} and {len(parts)} images, {len(columns)} "
+            f"attributes (40 expected), {n} announced: replace them"
+        )
     check_names(name, names, str(attributes))
     return Table(names, (values > 0).astype(np.int64), numbers)
 
@@ -325,7 +345,10 @@ def read_meta(name: str, path: Path) -> Table:
         raise UserError(f"{name}: {path} is not the metadata of sheets ({error}): replace it") from error
     n = len(names)
     if values.shape != (n, 40) or partition.shape != (n,) or tuple(columns) != ATTRIBUTES:
-        raise UserError(f"{name}: in {path} the attributes are {values.shape} and the partition {partition.shape} for {n} images: the label file does not match")  # fmt: skip
+        raise UserError(
+            f"{name}: in {path} the attributes are {values.shape} and the partition {partition.shape} for {n} "
+            f"images: the label file does not match"
+        )
     check_names(name, names, str(path))
     return Table(names, values.astype(np.int64), partition)
 
@@ -342,7 +365,9 @@ def read_sums(name: str, root: Path, wanted: list[str]) -> dict[str, str]:
     absent = [file for file in wanted if file not in sums]
     if absent:
         raise UserError(
-            f"{name}: no checksum of {absent[0]}{f' and {len(absent) - 1} more' if len(absent) > 1 else ''}: put SHA256SUMS into {root}, "
-            f"or if you trust the files, make it: (cd {root} && sha256sum CelebA64/*.npz CelebA64/sheets/* > SHA256SUMS)"
+            f"{name}: no checksum of {absent[0]}{f' and {len(absent) - 1} more' if len(absent) > 1 else ''}: put "
+            f"SHA256SUMS into {root}, "
+            f"or if you trust the files, make it: (cd {root} && sha256sum CelebA64/*.npz CelebA64/sheets/* > "
+            f"SHA256SUMS)"
         )
     return sums

@@ -32,7 +32,8 @@ class DiscreteFlow(Flow):
     input_model: Spectrum | None = None
     """K = 2: a Gaussian model of the images, whose estimate of x = -1, 1 is a further input of the decoder."""
     output_model: Spectrum | None = None
-    """K = 2: a Gaussian model of the images. The logit of its estimate of P(class 1), (1 + xhat)/2, joins the output."""
+    """K = 2: a Gaussian model of the images. The logit of its estimate of P(class 1), (1 + xhat)/2, joins the
+    output."""
 
     def __post_init__(self) -> None:
         if self.n_classes > 2 and (self.input_model is not None or self.output_model is not None):

@@ -83,7 +83,8 @@ class FlowMethod(Method[F]):
 
     @property
     def noise_times(self) -> dict[float, float]:
-        """The flow times u of ``NOISES``, as far as the flow reaches them (accuracy beta(u) = 1/sigma^2); none for tables."""
+        """The flow times u of ``NOISES``, as far as the flow reaches them (accuracy beta(u) = 1/sigma^2); none for
+        tables."""
         try:
             times = {noise: float(self.flow.time_at(torch.tensor(snr(noise), dtype=torch.float64))) for noise in NOISES}
         except Unsupported:
@@ -98,8 +99,8 @@ class FlowMethod(Method[F]):
     def usage_loss(self, x: Tensor, output: Output, u: Tensor) -> Tensor:
         """SNR/2 |x - xhat|^2, the bound's loss per unit of ln SNR at u, nats per image: (N,).
 
-        With SNR = beta(u) the bound is int SNR/2 |x - xhat|^2 d ln SNR (arXiv 2107.00630, Eq. 18), whatever the times are
-        called. Of tables, whose columns have accuracies of their own, per unit of u.
+        With SNR = beta(u) the bound is int SNR/2 |x - xhat|^2 d ln SNR (arXiv 2107.00630, Eq. 18), whatever the times
+        are called. Of tables, whose columns have accuracies of their own, per unit of u.
         """
         if not self.noise_times:
             return self.flow.loss(x, output, u).flatten(1).sum(1)

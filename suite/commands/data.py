@@ -54,7 +54,10 @@ def prepare(
     for data in [dataset(name) for name in names]:  # unknown names are an error before anything is done
         made = data.prepare(download, force)
         counts = ", ".join(f"{n:,} {split}" for split, n in made["counts"].items())
-        print(f"{data.name}: {data.title}, {counts} images, from {made['form']}: {getattr(data, 'folder', 'no files needed')}")  # fmt: skip
+        print(
+            f"{data.name}: {data.title}, {counts} images, from {made['form']}: "
+            f"{getattr(data, 'folder', 'no files needed')}"
+        )
         if card is not None:
             write_json(card, made)
 

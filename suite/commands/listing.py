@@ -26,7 +26,10 @@ def _methods() -> tuple[Registry, Callable[[Any], str]]:
 def _datasets() -> tuple[Registry, Callable[[Any], str]]:
     from paramrel.data import DATASETS
 
-    return DATASETS, lambda cls: f"{cls.title}: {'x'.join(map(str, cls.shape))}, {cls().label_text}; {cls.source}; {cls.licence}"  # fmt: skip
+    return (
+        DATASETS,
+        lambda cls: f"{cls.title}: {'x'.join(map(str, cls.shape))}, {cls().label_text}; {cls.source}; {cls.licence}",
+    )
 
 
 def _metrics() -> tuple[Registry, Callable[[Any], str]]:

@@ -47,10 +47,17 @@ def _print_json(value: Any) -> None:
 @app.command()
 @one_line_errors
 def train(
-    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
-    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
+    dataset: DataName,
+    method: MethodName,
+    variant: Variant = None,
+    seed: Seed = None,
+    preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
+    state: State = Path("state"),
+    dry_run: DryRun = False,
     force: Annotated[bool, typer.Option("--force", help="Train anew what is trained already.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Train one cell, or go on where a killed training stopped."""
     from suite.graph.check import check
 
@@ -86,7 +93,7 @@ def train(
         begin(state / cell.path)
         seconds = train_method(
             cell.build(), data_set(dataset), cell.seed, cell.train, chosen.runtime, run, state / cell.path, cell.path
-        )  # fmt: skip
+        )
         write_run(run, cell, chosen.runtime, data_sha256, seconds, trained_by(state / cell.path))
     print(f"trained {cell} in {seconds:.0f} s: {run}")
 
@@ -94,9 +101,16 @@ def train(
 @app.command()
 @one_line_errors
 def encode(
-    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
-    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"), dry_run: DryRun = False,
-) -> None:  # fmt: skip
+    dataset: DataName,
+    method: MethodName,
+    variant: Variant = None,
+    seed: Seed = None,
+    preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
+    state: State = Path("state"),
+    dry_run: DryRun = False,
+) -> None:
     """Write a trained cell's codes, reconstructions, generated images and losses as one .npz file."""
     from suite.graph.names import codes_name, timing_name
 
@@ -120,9 +134,15 @@ def encode(
 @app.command()
 @one_line_errors
 def explore(
-    dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
-    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
-) -> None:  # fmt: skip
+    dataset: DataName,
+    method: MethodName,
+    variant: Variant = None,
+    seed: Seed = None,
+    preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
+    state: State = Path("state"),
+) -> None:
     """Render the frames of the report's explorer from a cell's weights and codes."""
     from paramrel.files import sweep
     from suite.graph.locks import hold, take_gpu
@@ -179,9 +199,12 @@ def evaluate(
 
     names, chosen = tuple(metric or ()), form_called(form)
     more: dict[str, Any] = {
-        "given": parse_options(option or ()), "jobs": jobs or 1, "shuffled": shuffle_labels, "missing_label": missing,
+        "given": parse_options(option or ()),
+        "jobs": jobs or 1,
+        "shuffled": shuffle_labels,
+        "missing_label": missing,
         "kept": state / "evaluate" if state else None,
-    }  # fmt: skip
+    }
     if out is None:
         result = measure(codes, names, seed, **more)
         if chosen:
@@ -202,14 +225,17 @@ def evaluate(
 @app.command()
 @one_line_errors
 def figures(
-    preset: PresetName = None, only: Annotated[list[str] | None, typer.Option("--only", help="Figure, repeatable.")] = None,
-    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    preset: PresetName = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Figure, repeatable.")] = None,
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
+    state: State = Path("state"),
     results: Results = Path("results"),
     drawn: Annotated[
         Path | None,
         typer.Option("--drawn", help="Draw into this folder instead, each with the stamp of its copy in the results."),
     ] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw the figures of a preset from its cells' arrays."""
     from paramrel.errors import unknown
     from suite.graph.locks import hold
@@ -234,11 +260,22 @@ def figures(
 @app.command()
 @one_line_errors
 def table(
-    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
-    results: Results = Path("results"), stamp: Stamp = None,
-    partial: Annotated[bool, typer.Option("--partial", help="What is not evaluated gets a dash with the reason, not an error.")] = False,
-    from_rows: Annotated[bool, typer.Option("--from-rows", help="Make the tables from the rows.csv and runs.csv that are there; needs no runs.")] = False,
-) -> None:  # fmt: skip
+    preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
+    state: State = Path("state"),
+    results: Results = Path("results"),
+    stamp: Stamp = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="What is not evaluated gets a dash with the reason, not an error.")
+    ] = False,
+    from_rows: Annotated[
+        bool,
+        typer.Option(
+            "--from-rows", help="Make the tables from the rows.csv and runs.csv that are there; needs no runs."
+        ),
+    ] = False,
+) -> None:
     """Collect the rows of a preset and write its tables; print the paper's two and whether latents are used."""
     from suite.graph.cells import skipped
     from suite.graph.locks import hold
@@ -271,10 +308,16 @@ def table(
 @app.command()
 @one_line_errors
 def report(
-    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
-    results: Results = Path("results"), stamp: Stamp = None,
-    drawn: Annotated[Path | None, typer.Option("--drawn", help="Folder of the figures; those in the results if none.")] = None,
-) -> None:  # fmt: skip
+    preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
+    state: State = Path("state"),
+    results: Results = Path("results"),
+    stamp: Stamp = None,
+    drawn: Annotated[
+        Path | None, typer.Option("--drawn", help="Folder of the figures; those in the results if none.")
+    ] = None,
+) -> None:
     """Write one page of all results: tables, figures, what failed, where every number comes from."""
     from suite.graph.locks import hold
     from suite.graph.plan import evidence_of, write_stamp
@@ -302,12 +345,19 @@ def list_members(what: Annotated[str, typer.Argument(help="methods, datasets or 
 @app.command()
 @one_line_errors
 def status(
-    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
+    state: State = Path("state"),
     failed: Annotated[bool, typer.Option("--failed", help="Only what failed, with logs.")] = False,
     json_too: Annotated[bool, typer.Option("--json", help="Every job, for other programs.")] = False,
-    at_once: Annotated[int, typer.Option("--at-once", min=1, help="Jobs at a time, for the expected time.")] = os.cpu_count() or 1,
-    snakemake_log: Annotated[Path | None, typer.Option("--snakemake-log", help="Also what this log calls failed.")] = None,
-) -> None:  # fmt: skip
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, help="Jobs at a time, for the expected time.")
+    ] = os.cpu_count() or 1,
+    snakemake_log: Annotated[
+        Path | None, typer.Option("--snakemake-log", help="Also what this log calls failed.")
+    ] = None,
+) -> None:
     """Print what is done, running, failed and missing of a preset; also while Snakemake runs."""
     from suite.graph.plan import Plan
     from suite.graph.status import as_json, as_text, jobs, other_failures
@@ -331,9 +381,11 @@ def trace(
         str, typer.Argument(help="Row label, e.g. 'ParamReL_d (ahead)', or 'DATA SET / METHOD' where several have it.")
     ],
     column: Annotated[str, typer.Argument(help="Column heading, or enough of it.")],
-    preset: PresetName = None, config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
+    preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
     results: Results = Path("results"),
-) -> None:  # fmt: skip
+) -> None:
     """Print where a number of a table comes from: rows, files, configuration, code, data, machine."""
     from suite.show.trace import trace as trace_cell
 
@@ -346,9 +398,11 @@ def trace(
 @app.command()
 @one_line_errors
 def prune(
-    config: Config = Path("params.yaml"), runs: Runs = Path("runs"), state: State = Path("state"),
+    config: Config = Path("params.yaml"),
+    runs: Runs = Path("runs"),
+    state: State = Path("state"),
     yes: Annotated[bool, typer.Option("--yes", help="Delete; otherwise they are only listed.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """List or delete trained cells and evaluations that no preset of the parameter file uses any more."""
     from suite.graph.config import load
     from suite.graph.prune import remove, size_mib, stale
@@ -364,9 +418,10 @@ def prune(
 @app.command("check-config")
 @one_line_errors
 def check_config(
-    config: Config = Path("params.yaml"), preset: PresetName = None,
+    config: Config = Path("params.yaml"),
+    preset: PresetName = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="Also write the JSON Schema here.")] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Check the parameter file and every training of a preset; print the preset with everything filled in."""
     from paramrel.files import write_json
     from suite.graph.check import checked

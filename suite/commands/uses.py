@@ -29,13 +29,22 @@ def use_commands() -> dict[str, Callable[..., None]]:
 
 def _command(use: str) -> Callable[..., None]:
     def command(
-        dataset: DataName, method: MethodName, variant: Variant = None, seed: Seed = None, preset: PresetName = None,
-        config: Config = Path("params.yaml"), runs: Runs = Path("runs"),
-        out: Annotated[Path, typer.Option("--out", help="Picture (.png or .pdf); its arrays go beside it as .npz.")] = Path(f"{USE_FIGURES[use]}.png"),
+        dataset: DataName,
+        method: MethodName,
+        variant: Variant = None,
+        seed: Seed = None,
+        preset: PresetName = None,
+        config: Config = Path("params.yaml"),
+        runs: Runs = Path("runs"),
+        out: Annotated[
+            Path, typer.Option("--out", help="Picture (.png or .pdf); its arrays go beside it as .npz.")
+        ] = Path(f"{USE_FIGURES[use]}.png"),
         first: Annotated[int, typer.Option("--first", min=0, help="First held-out image to take.")] = 0,
         images: Annotated[int, typer.Option("--images", min=4, max=500, help="Held-out images to take.")] = 16,
-        steps: Annotated[int | None, typer.Option("--steps", min=1, help="Sampler's steps; the preset's if none.")] = None,
-    ) -> None:  # fmt: skip
+        steps: Annotated[
+            int | None, typer.Option("--steps", min=1, help="Sampler's steps; the preset's if none.")
+        ] = None,
+    ) -> None:
         if out.suffix not in (".png", ".pdf"):
             raise UserError(f"--out {out}: the picture is .png or .pdf")
         chosen, cell = find_cell(config, preset, dataset, method, variant, seed)

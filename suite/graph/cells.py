@@ -71,8 +71,8 @@ def n_images(name: str) -> int | None:
 
 
 def cells(preset: Preset, missing: list[str] | None = None) -> list[Cell]:
-    """Every cell of a preset, in the order of its lists. Raises ``UserError`` for two variants of the same settings, and
-    where data are missing; what is missing goes to ``missing`` instead, if it is given."""
+    """Every cell of a preset, in the order of its lists. Raises ``UserError`` for two variants of the same settings,
+    and where data are missing; what is missing goes to ``missing`` instead, if it is given."""
     found = []
     for data_name in preset.datasets:
         data = dataset(data_name)
@@ -117,8 +117,8 @@ def makes_images(cls: type[Method]) -> bool:
 
 
 def method_names(preset: Preset, data_name: str) -> tuple[str, ...]:
-    """Methods of a preset on a data set: sanity rows first, then baselines, then the paper's, each by name. "all" leaves
-    out broken ones, with a line on standard error."""
+    """Methods of a preset on a data set: sanity rows first, then baselines, then the paper's, each by name. "all"
+    leaves out broken ones, with a line on standard error."""
     chosen = preset.per_dataset.get(data_name, DatasetOverride()).methods or preset.methods
     if chosen != "all":
         return chosen

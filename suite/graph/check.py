@@ -18,8 +18,8 @@ from suite.graph.names import metric_names
 def checked(preset: Preset) -> dict[str, Any]:
     """Every field of a preset as plain values, and of each of its trainings under ``cells``.
 
-    Raises ``UserError`` for what ``paramrel train`` would refuse. Files that are missing are named on standard error, for
-    they may lie on another machine.
+    Raises ``UserError`` for what ``paramrel train`` would refuse. Files that are missing are named on standard error,
+    for they may lie on another machine.
     """
     missing: list[str] = []
     made = cells(preset, missing)
@@ -40,8 +40,8 @@ def checked(preset: Preset) -> dict[str, Any]:
 
 
 def check(cell: Cell) -> None:
-    """Raises ``UserError`` for what a training of ``cell`` would refuse: its method is built, if it can be without numbers,
-    and the batch compared with the images."""
+    """Raises ``UserError`` for what a training of ``cell`` would refuse: its method is built, if it can be without
+    numbers, and the batch compared with the images."""
     try:
         with torch.device("meta"):
             cell.build()

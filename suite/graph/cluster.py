@@ -45,8 +45,11 @@ def _test(names: dict[str, Any]) -> None:
     options = [word for name, value in names.items() for word in shlex.split(OPTIONS[name].format(value))]
     done = subprocess.run(
         ["sbatch", "--test-only", "--ntasks=1", "--time=1", *options, "--wrap=true"],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     if done.returncode:
         said = done.stderr.replace("sbatch: error:", "").replace("allocation failure:", "")
         wanted = ", ".join(f"{name}={value}" for name, value in names.items())

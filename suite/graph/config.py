@@ -246,8 +246,8 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def build(model: type[Model], raw: Mapping[str, Any], origin: str) -> Model:
     """``model`` from ``raw``, or a ``UserError`` of one line: where, what, and the nearest known key.
 
-    The one judge of what is written: as JSON, in which a list may be a tuple, and strictly, so that a word is never taken
-    for a number, nor a number for a word.
+    The one judge of what is written: as JSON, in which a list may be a tuple, and strictly, so that a word is never
+    taken for a number, nor a number for a word.
     """
     try:
         text = json.dumps(raw, default=str)
@@ -312,7 +312,8 @@ def method_config(name: str, settings: dict[str, Any], origin: str) -> Frozen:
 
 
 def training(written: dict[str, Any], n_images: Callable[[], int]) -> Train:
-    """The training of one cell; ``epochs`` become steps (a last incomplete batch is dropped), by the number of images."""
+    """The training of one cell; ``epochs`` become steps (a last incomplete batch is dropped), by the number of
+    images."""
     given = dict(written)
     epochs = given.pop("epochs", None)
     if epochs is not None:

@@ -14,7 +14,8 @@ def short_hash(value: Any) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, 64 hexadecimal digits. Raises ``UserError`` where there is a file that cannot be read."""
+    """sha256 of a file's bytes, 64 hexadecimal digits. Raises ``UserError`` where there is a file that cannot be
+    read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

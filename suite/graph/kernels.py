@@ -1,7 +1,8 @@
 """Which matrix kernels numpy, scipy and so scikit-learn compute with: the same on every processor that has them.
 
 OpenBLAS chooses kernels by the processor it finds, and kernels sum in other orders: a probe's AUROC moves in its fifth
-digit, accuracy by some items, ICA's components by more. ``Haswell``'s (AVX2 and FMA) run on x86-64 processors since 2013.
+digit, accuracy by some items, ICA's components by more. ``Haswell``'s (AVX2 and FMA) run on x86-64 processors since
+2013.
 """
 
 import os
@@ -16,8 +17,8 @@ CORETYPE = "OPENBLAS_CORETYPE"
 def fix_blas(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     """Ask OpenBLAS for the kernels of ``Haswell``: to be called before numpy is loaded; child processes inherit it.
 
-    Left alone where the user names other kernels, and where the processor is not known to have AVX2 and FMA (ARM; systems
-    other than Linux). What was used is recorded with every training and every file of metrics: ``blas``.
+    Left alone where the user names other kernels, and where the processor is not known to have AVX2 and FMA (ARM;
+    systems other than Linux). What was used is recorded with every training and every file of metrics: ``blas``.
     """
     flags = first_core(cpuinfo).get("flags", "").split()
     if platform.machine() == "x86_64" and {"avx2", "fma"} <= set(flags):

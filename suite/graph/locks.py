@@ -1,8 +1,9 @@
 """One process per output: locks that the system releases when their owner dies, whatever it dies of.
 
-``filelock``, which guards prepared data (``paramrel/data/_prepared.py``), does not do what is done here. Its lock of the
-system's is exclusive only (the shared one is a SQLite file), and does not tell who holds it. Where a file system has no
-locks it writes a file in place of one, which stays when a process of another machine is killed; here a warning is printed.
+``filelock``, which guards prepared data (``paramrel/data/_prepared.py``), does not do what is done here. Its lock of
+the system's is exclusive only (the shared one is a SQLite file), and does not tell who holds it. Where a file system
+has no locks it writes a file in place of one, which stays when a process of another machine is killed; here a warning
+is printed.
 """
 
 import fcntl

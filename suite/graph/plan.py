@@ -37,7 +37,8 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A preset of a parameter file, below the folders of one benchmark. Plain values only, so that it is also a file."""
+    """A preset of a parameter file, below the folders of one benchmark. Plain values only, so that it is also a
+    file."""
 
     config: str
     """The parameter file that every command of the graph is given."""
@@ -83,8 +84,8 @@ class Plan:
 
         Other keys (from --configfile) are merged on top. The result, and ``for_jobs`` in any case, is written out: any
         command of the graph can be copied and run by hand, and who edits the file while jobs run changes nothing for
-        them. ``folders`` replace runs, state and results. Raises ``UserError`` for a bad configuration, missing data or,
-        ``for_jobs``, a results folder that cannot be written.
+        them. ``folders`` replace runs, state and results. Raises ``UserError`` for a bad configuration, missing data
+        or, ``for_jobs``, a results folder that cannot be written.
         """
         import yaml
 
@@ -127,8 +128,14 @@ class Plan:
         controlled, shown = ([cell.path for cell in found(preset)] for found in (controls, explored))
         metrics_file, explorer_file = metrics_name(preset.evaluate), explorer_name(preset.evaluate)
         made_from = [
-            [cell.path for cell in wanted], controlled, shown, skipped(preset), metrics_file, explorer_file, RESULTS_VERSION,
-        ]  # fmt: skip
+            [cell.path for cell in wanted],
+            controlled,
+            shown,
+            skipped(preset),
+            metrics_file,
+            explorer_file,
+            RESULTS_VERSION,
+        ]
         planned = {
             cell.path: PlannedCell(
                 cell.dataset, cell.method, cell.variant, cell.seed, cell.path, method(cell.method).trained
@@ -311,7 +318,8 @@ def table_files(folder: str) -> list[str]:
 
 
 def evidence(runs: Path, cells: Iterable[str], *names: str) -> str:
-    """Hash of run.json and of the records ``names`` of cells, by their paths: all that is known of how they came about."""
+    """Hash of run.json and of the records ``names`` of cells, by their paths: all that is known of how they came
+    about."""
     digest = hashlib.sha256()
     for cell in cells:
         for name in ("run.json", *names):

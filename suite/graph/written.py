@@ -20,7 +20,9 @@ class Loader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if key.tag not in (WORD, MERGE):
-                raise yaml.MarkedYAMLError(problem=f"key {_text(key)} is no word: write it in quotes", problem_mark=key.start_mark)  # fmt: skip
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {_text(key)} is no word: write it in quotes", problem_mark=key.start_mark
+                )
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"key {_text(key)} is given twice", problem_mark=key.start_mark)
             seen.add(key.value)
@@ -32,7 +34,9 @@ def _text(key: yaml.Node) -> str:
 
 
 # https://yaml.org/spec/1.2.2/#1032-tag-resolution
-Loader.add_implicit_resolver(FLOAT, re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"), list("-+.0123456789"))  # fmt: skip
+Loader.add_implicit_resolver(
+    FLOAT, re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"), list("-+.0123456789")
+)
 
 
 def parse_yaml(text: str, origin: str) -> Any:
@@ -62,7 +66,8 @@ def read_yaml(path: Path) -> Any:
 
 
 def reread(value: Any) -> Any:
-    """Snakemake's ``--config KEY=VALUE`` gives the parts of a list or mapping as words: the same with numbers, yes and no, and null."""
+    """Snakemake's ``--config KEY=VALUE`` gives the parts of a list or mapping as words: the same with numbers, yes and
+    no, and null."""
     if isinstance(value, dict):
         return {key: reread(part) for key, part in value.items()}
     if isinstance(value, list):

@@ -21,8 +21,8 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def check(table: pd.DataFrame, origin: str, model: type[Frozen], key: tuple[str, ...], empty: tuple[str, ...]) -> None:
-    """Raises ``UserError`` for other columns than the model's fields, for two lines of one ``key``, and for a value that
-    the model does not allow, naming line and column. An empty cell of the columns ``empty`` is None."""
+    """Raises ``UserError`` for other columns than the model's fields, for two lines of one ``key``, and for a value
+    that the model does not allow, naming line and column. An empty cell of the columns ``empty`` is None."""
     columns = tuple(field.alias or name for name, field in model.model_fields.items())
     if tuple(table.columns) != columns:
         raise UserError(f"{origin} has the columns {', '.join(table.columns)}; expected {', '.join(columns)}")

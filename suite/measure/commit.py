@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def code() -> dict[str, Any]:
-    """Commit of the code and whether it has uncommitted changes outside results/. Without a git checkout of this project:
-    nulls, and the version that is installed."""
+    """Commit of the code and whether it has uncommitted changes outside results/. Without a git checkout of this
+    project: nulls, and the version that is installed."""
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
             return _installed(f"{ROOT} is no git checkout of this project")

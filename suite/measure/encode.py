@@ -41,13 +41,13 @@ def encode(cell: Cell, evaluate: Evaluate, runtime: Runtime, run: Path) -> Path:
     Arrays: z, z_std, z_sampled (N, d), y (N,) or (N, k) with y_names (k,), attributes (N, A) with attribute_names (A,)
     (not for classes) of the images that probes see; z_other_type (N, d) of the same images as another type of data;
     x_test, y_test (M, ...) and, where the method can: progressive_z (S, N, d) at flow times progressive_s (S,);
-    decoded, reconstructed, reconstructed_permuted, generated, generated_permuted, sampled (M, C, H, W), loss_<kind> (P, M) at
-    loss_points, nll_data and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous
-    columns; probe_x, probe_y for class agreement; the arrays of ``suite.measure.showcase`` on the first 64 of x_test. Where the
-    method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of x_test. Apart
-    from what must be the same, in timing-<hash>.json: seconds per image of ``generated``, None where there is none, which
-    weights these are the codes of, and the commit that made them. Raises ``UserError`` where the data are no longer those
-    of the training.
+    decoded, reconstructed, reconstructed_permuted, generated, generated_permuted, sampled (M, C, H, W), loss_<kind> (P,
+    M) at loss_points, nll_data and nll_kl (M,), of tables nll_columns (M, C) with column_classes (C,), 0 for continuous
+    columns; probe_x, probe_y for class agreement; the arrays of ``suite.measure.showcase`` on the first 64 of x_test.
+    Where the method cannot make NAME, skipped/NAME is the reason; so with token_attention (8, d, H, W) of the first of
+    x_test. Apart from what must be the same, in timing-<hash>.json: seconds per image of ``generated``, None where
+    there is none, which weights these are the codes of, and the commit that made them. Raises ``UserError`` where the
+    data are no longer those of the training.
     """
     made_by = code()  # before the work, in which the checkout may change
     data, (model, device) = dataset(cell.dataset), trained(cell, runtime, run)
@@ -74,7 +74,8 @@ def _check_data(data: DataSet, record: Path) -> None:
     """A set that is a choice of what lies in a folder may have changed since."""
     if record.exists() and read_record(record, "data_sha256")["data_sha256"] != data.fingerprint():
         raise UserError(
-            f"{data.name} is no longer the data of {record.parent}: put its files back as they were, or remove that folder "
+            f"{data.name} is no longer the data of {record.parent}: put its files back as they were, or remove that "
+            f"folder "
             "and train again"
         )
 
@@ -127,7 +128,8 @@ def _codes(model: Method, data: DataSet, evaluate: Evaluate, rng: Rng) -> dict[s
 
 
 def _encoded(model: Method, x: Tensor) -> Codes:
-    """Codes of images; of no numbers, (N, 0), where the method has none: what asks it for images at codes says why not."""
+    """Codes of images; of no numbers, (N, 0), where the method has none: what asks it for images at codes says why
+    not."""
     return model.encode(x) if model.no_code is None else Codes(torch.zeros(len(x), 0, device=x.device))
 
 

@@ -73,9 +73,15 @@ class Outcome:
 
 
 def evaluate(
-    path: Path, names: tuple[str, ...], seed: int, given: Options | None = None, jobs: int = 1, shuffled: bool = False,
-    kept: Path | None = None, missing_label: str | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    path: Path,
+    names: tuple[str, ...],
+    seed: int,
+    given: Options | None = None,
+    jobs: int = 1,
+    shuffled: bool = False,
+    kept: Path | None = None,
+    missing_label: str | None = None,
+) -> dict[str, Any]:
     """Rows of the named metrics (all by default), with the file's hash, library versions, kernels of BLAS and commit.
 
     ``given`` holds options by family of metrics, ``jobs`` is the number of processes, which no number depends on, and
@@ -150,9 +156,12 @@ def _wanted(chosen: Sequence[Metric]) -> set[str]:
 
 
 def _checked(
-    metric: Metric, arrays: dict[str, np.ndarray], skipped: dict[str, str], refused: dict[str, str],
+    metric: Metric,
+    arrays: dict[str, np.ndarray],
+    skipped: dict[str, str],
+    refused: dict[str, str],
     missing_label: str | None,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """The metric with its arrays checked, or the reason why it cannot be measured."""
     missing = metric.missing(arrays)
     if missing:

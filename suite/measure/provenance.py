@@ -43,22 +43,25 @@ def trained_by(state: Path) -> dict[str, Any]:
 def write_run(run: Path, cell: Cell, runtime: Runtime, data_sha256: str, seconds: float, by: dict[str, Any]) -> None:
     """``run``/run.json: the resolved configuration and everything that a rerun would need to know; ``by``: the code, as
     ``trained_by`` has it."""
-    write_record(run / "run.json", {
-        "cell": str(cell),
-        "hash": cell.hash,
-        "resolved": cell.resolved,
-        "parameters": n_parameters(cell.build()),
-        "data_sha256": data_sha256,
-        "weights_sha256": file_sha256(run / "model.safetensors"),
-        "log_sha256": file_sha256(run / "metrics.jsonl"),
-        "code": {key: value for key, value in by.items() if key != "lock_sha256"},
-        "lock_sha256": by["lock_sha256"],
-        "machine": machine(runtime),
-        "libraries": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
-        "seconds": round(seconds, 1),
-        "peak_memory_mib": peak_memory_mib(),
-        "peak_gpu_memory_mib": peak_gpu_memory_mib(),
-    })  # fmt: skip
+    write_record(
+        run / "run.json",
+        {
+            "cell": str(cell),
+            "hash": cell.hash,
+            "resolved": cell.resolved,
+            "parameters": n_parameters(cell.build()),
+            "data_sha256": data_sha256,
+            "weights_sha256": file_sha256(run / "model.safetensors"),
+            "log_sha256": file_sha256(run / "metrics.jsonl"),
+            "code": {key: value for key, value in by.items() if key != "lock_sha256"},
+            "lock_sha256": by["lock_sha256"],
+            "machine": machine(runtime),
+            "libraries": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+            "seconds": round(seconds, 1),
+            "peak_memory_mib": peak_memory_mib(),
+            "peak_gpu_memory_mib": peak_gpu_memory_mib(),
+        },
+    )
 
 
 def parameters_by_part(cell: Cell) -> dict[str, int]:

@@ -146,12 +146,20 @@ def _nothing(
     """Rows that say why there is no value, one for each metric of the preset."""
     common = {"dataset": data, "data_sha256": "", "method": name, "variant": variant, "seed": seed, "cell": cell}
     return [
-        common | {
-            "metric": measure, "metric_version": METRICS.members[measure].version, "fold": "mean", "value": None, "n": 0,
-            "chance": None, "direction": METRICS.members[measure].direction, "unit": METRICS.members[measure].unit, "note": reason,
+        common
+        | {
+            "metric": measure,
+            "metric_version": METRICS.members[measure].version,
+            "fold": "mean",
+            "value": None,
+            "n": 0,
+            "chance": None,
+            "direction": METRICS.members[measure].direction,
+            "unit": METRICS.members[measure].unit,
+            "note": reason,
         }
         for measure in metric_names(preset.evaluate)
-    ]  # fmt: skip
+    ]
 
 
 def _expand(cell: Cell, record: dict[str, Any], row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -170,10 +178,20 @@ def _expand(cell: Cell, record: dict[str, Any], row: dict[str, Any]) -> list[dic
 
 
 NEEDED = {
-    "run.json": ("resolved", "data_sha256", "parameters", "seconds", "peak_memory_mib", "code", "lock_sha256", "machine", "libraries"),
+    "run.json": (
+        "resolved",
+        "data_sha256",
+        "parameters",
+        "seconds",
+        "peak_memory_mib",
+        "code",
+        "lock_sha256",
+        "machine",
+        "libraries",
+    ),
     "metrics": ("rows", "input_sha256"),
     "control": ("rows", "input_sha256"),
-}  # fmt: skip
+}
 """What is read of each kind of record."""
 
 

@@ -57,8 +57,8 @@ class Run(Frozen):
     dirty: bool | None
     """Whether the code had uncommitted changes."""
     encoded_by: Text
-    """Code that made the codes, and below that measured them, in words; empty, as ``blas``, where that is older than the
-    record."""
+    """Code that made the codes, and below that measured them, in words; empty, as ``blas``, where that is older than
+    the record."""
     measured_by: Text
     blas: Text
     """Kernels under the probes (``suite.graph.kernels``)."""
@@ -143,8 +143,8 @@ def run_line(cell: Cell, record: dict[str, Any], timing: dict[str, Any], measure
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """Lines of a training's log; none for what is not trained, or not there. Raises ``UserError`` where it is damaged or
-    not the log that run.json knows."""
+    """Lines of a training's log; none for what is not trained, or not there. Raises ``UserError`` where it is damaged
+    or not the log that run.json knows."""
     path = run / "metrics.jsonl"
     check_files(run, "run.json", path.name)
     try:
@@ -156,7 +156,8 @@ def read_log(run: Path) -> list[dict[str, Any]]:
 
 
 def _settings(cell: Cell) -> dict[str, Any]:
-    """All that a variant can set: the method's own by their names, the others as ``network.NAME`` and ``train.NAME``."""
+    """All that a variant can set: the method's own by their names, the others as ``network.NAME`` and
+    ``train.NAME``."""
     parts = {"network": cell.network, "train": cell.train} if method(cell.method).trained else {}
     dumped = {name: part.model_dump(mode="json") for name, part in parts.items()}
     return cell.config.model_dump(mode="json") | {

@@ -225,9 +225,13 @@ def draw_flow(axis: plt.Axes, arrays: dict[str, np.ndarray], title: str) -> None
     edges = np.linspace(low, high, 61)
     density = np.stack([np.histogram(np.clip(at, low, high), edges)[0] for at in paths], 1)
     axis.imshow(
-        np.sqrt(density / density.max(0)), origin="lower", aspect="auto", extent=(0, 1, low, high), cmap="Greys",
+        np.sqrt(density / density.max(0)),
+        origin="lower",
+        aspect="auto",
+        extent=(0, 1, low, high),
+        cmap="Greys",
         interpolation="nearest",
-    )  # fmt: skip
+    )
     for path, value in zip(paths.T[:N_LINES], values[:N_LINES], strict=True):
         axis.plot(times, np.clip(path, low, high), lw=0.8, color=plt.get_cmap("viridis")(0.9 * float(value)))
     axis.set(title=title, xlabel="flow time u (0: prior, 1: data)", ylabel="theta, as the networks see it")

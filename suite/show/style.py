@@ -46,18 +46,39 @@ FILLS = ("full", "open", "left", "right", "top")
 SHADES = (("black", 0.0), ("black", 0.4), ("white", 0.4), ("black", 0.7), ("white", 0.6))
 """What is mixed into the colour of a method's first five variants, and how much; of the next five; and so on: without
 lines twenty-five marks differ."""
-METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}, "svg": {"Date": None}}  # fmt: skip
+METADATA = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Date": None},
+}
 
 matplotlib.rcParams.update(
     {
-        "font.size": SMALL, "axes.titlesize": NORMAL, "axes.labelsize": SMALL, "xtick.labelsize": SMALL,
-        "ytick.labelsize": SMALL, "legend.fontsize": SMALL, "figure.dpi": 200, "savefig.dpi": "figure",
-        "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5,
-        "ytick.major.size": 2.5, "lines.linewidth": 1.0, "lines.markersize": 3.5, "legend.frameon": False,
-        "axes.spines.top": False, "axes.spines.right": False, "pdf.fonttype": 42, "svg.fonttype": "none",
-        "svg.hashsalt": "paramrel", "figure.constrained_layout.h_pad": 0.04, "figure.constrained_layout.w_pad": 0.04,
+        "font.size": SMALL,
+        "axes.titlesize": NORMAL,
+        "axes.labelsize": SMALL,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "legend.fontsize": SMALL,
+        "figure.dpi": 200,
+        "savefig.dpi": "figure",
+        "axes.linewidth": 0.6,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "lines.linewidth": 1.0,
+        "lines.markersize": 3.5,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "pdf.fonttype": 42,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "paramrel",
+        "figure.constrained_layout.h_pad": 0.04,
+        "figure.constrained_layout.w_pad": 0.04,
     }
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -74,9 +95,13 @@ class Look:
         """Marker options of ``plot``."""
         is_open = self.fill == "open"
         return {
-            "marker": self.marker, "color": self.colour, "fillstyle": "full" if is_open else self.fill,
-            "markerfacecolor": "white" if is_open else self.colour, "markerfacecoloralt": "white", "markeredgewidth": 0.7,
-        }  # fmt: skip
+            "marker": self.marker,
+            "color": self.colour,
+            "fillstyle": "full" if is_open else self.fill,
+            "markerfacecolor": "white" if is_open else self.colour,
+            "markerfacecoloralt": "white",
+            "markeredgewidth": 0.7,
+        }
 
 
 @cache
@@ -109,8 +134,8 @@ def shaded(colour: str, other: str, share: float) -> str:
 
 
 def broken(name: str, widest: int) -> str:
-    """A method's name in lines: in one if that is at most ``widest`` letters; else its variant on a line of its own, and
-    lines broken at blanks and underscores where they are longer."""
+    """A method's name in lines: in one if that is at most ``widest`` letters; else its variant on a line of its own,
+    and lines broken at blanks and underscores where they are longer."""
     if len(name) <= widest:
         return name
     lines = [""]
@@ -132,9 +157,7 @@ def legend(figure: Figure, shown: Iterable[tuple[str, str, int]], *, lines: bool
     handles = []
     for name, variant, order in dict.fromkeys(shown):
         style = look(name, order)
-        handles.append(
-            Line2D([], [], ls=style.line if lines else "", label=label(name, variant), **style.mark)
-        )  # fmt: skip
+        handles.append(Line2D([], [], ls=style.line if lines else "", label=label(name, variant), **style.mark))
     longest = max(len(str(handle.get_label())) for handle in handles)
     columns = max(1, int(figure.get_figwidth() / (0.45 + longest * LETTER)))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=2.4)

@@ -170,7 +170,8 @@ def _measured_rows(opened: Opened, numbers: tuple[int, ...], column: str, runs: 
         note = f" ({row.note})" if row.note else ""
         value = f"{row[column]:.6g}"
         lines.append(
-            f"  rows.csv line {number}, {label(row.method, row.variant)}, seed {row.seed}: {value}{note}; {row.metric} version "
+            f"  rows.csv line {number}, {label(row.method, row.variant)}, seed {row.seed}: {value}{note}; "
+            f"{row.metric} version "
             f"{row.metric_version} of {row.dataset}, {column}, fold {row.fold}, n {row.n}, cell {row.cell}"
         )
         lines += _run(row, opened, runs, column)
@@ -199,7 +200,8 @@ def _run(row: pd.Series, opened: Opened, runs: Path, column: str | None = None) 
         f"    code: {in_words(record['code'])}; uv.lock sha256 {(record['lock_sha256'] or 'none')[:12]}",
         f"    data: {row.dataset} sha256 {record['data_sha256'][:12]}"
         + ("" if record["data_sha256"].startswith(data_sha256) else f" BUT rows.csv says {data_sha256}"),
-        f"    machine: {machine['processor']}, {machine['device']}, {machine['threads']} thread(s), {machine['system']}",
+        f"    machine: {machine['processor']}, {machine['device']}, {machine['threads']} thread(s), "
+        f"{machine['system']}",
         f"    libraries: {', '.join(f'{name} {version}' for name, version in record['libraries'].items())}",
         f"    cost: {record['seconds']} s, {record['peak_memory_mib']} MiB, {record['parameters']} parameters",
     ]

@@ -33,12 +33,25 @@ class FigureEntry:
 MAKERS: dict[str, Callable[[Preset, Path], Figure]] = {
     maker.__name__: maker
     for maker in (
-        pictures.reconstructions, pictures.round_trips, pictures.samples, pictures.samples_detail, pictures.generation,
-        pictures.time_varying, pictures.interpolation, pictures.traversal, pictures.flow, curves.progressive,
-        curves.training_curves, distributions.tad, distributions.seeds, distributions.rate_distortion,
-        distributions.likelihood_auroc, latents.importance, pictures.attention,
+        pictures.reconstructions,
+        pictures.round_trips,
+        pictures.samples,
+        pictures.samples_detail,
+        pictures.generation,
+        pictures.time_varying,
+        pictures.interpolation,
+        pictures.traversal,
+        pictures.flow,
+        curves.progressive,
+        curves.training_curves,
+        distributions.tad,
+        distributions.seeds,
+        distributions.rate_distortion,
+        distributions.likelihood_auroc,
+        latents.importance,
+        pictures.attention,
     )
-}  # fmt: skip
+}
 
 FIGURES: dict[str, FigureEntry] = {
     name: FigureEntry(caption.text, caption.alt, MAKERS[name]) for name, caption in CAPTIONS.items()

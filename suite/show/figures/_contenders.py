@@ -121,10 +121,16 @@ class Files:
 
     def missing(self, name: str) -> str:
         """The seeds that have no such file ("codes", "metrics" or "log"), in words; empty if none are missing."""
-        files = {"codes": codes_name(self.preset.evaluate), "metrics": metrics_name(self.preset.evaluate), "log": "metrics.jsonl"}  # fmt: skip
+        files = {
+            "codes": codes_name(self.preset.evaluate),
+            "metrics": metrics_name(self.preset.evaluate),
+            "log": "metrics.jsonl",
+        }
         absent = []
         for contender in self.contenders:
-            seeds = [str(cell.seed) for cell in contender.cells if not (run_dir(self.runs, cell) / files[name]).exists()]  # fmt: skip
+            seeds = [
+                str(cell.seed) for cell in contender.cells if not (run_dir(self.runs, cell) / files[name]).exists()
+            ]
             if seeds:
                 absent.append(f"{contender.label} on {contender.data_title} (seed {', '.join(seeds)})")
         more = f"; and {len(absent) - N_NAMED} more" if len(absent) > N_NAMED else ""

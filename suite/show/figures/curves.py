@@ -79,9 +79,7 @@ def _progressive(axis: plt.Axes, name: str, data: str, found: dict[Contender, li
 def training_curves(preset: Preset, runs: Path) -> Figure:
     """Terms of the objective against steps, a thin line per seed."""
     files = Files(preset, runs)
-    logs = {
-        contender: [log for log in map(files.log, contender.cells) if len(log)] for contender in files.contenders
-    }  # fmt: skip
+    logs = {contender: [log for log in map(files.log, contender.cells) if len(log)] for contender in files.contenders}
     logs = {contender: found for contender, found in logs.items() if found}
     if not logs:
         return files.nothing("no method of this preset is trained", "log")
@@ -126,8 +124,8 @@ def grid(
     n: int, columns: int, height: float, *, width: float = COLUMN, extra: float = 0.0, n_named: int = 0
 ) -> tuple[Figure, list[plt.Axes]]:
     """A figure of n panels of ``width`` x ``height`` inches and their axes in order: ``columns`` side by side, or more
-    where they would be too many rows. ``extra`` is room for a legend, of ``n_named`` names: with many of them one panel is as
-    wide as a page, or a legend of one column would take its height."""
+    where they would be too many rows. ``extra`` is room for a legend, of ``n_named`` names: with many of them one panel
+    is as wide as a page, or a legend of one column would take its height."""
     columns = min(n, max(columns, math.ceil(n / int((TALLEST - extra) / height))))
     rows = -(-n // columns)
     narrowest = PAGE if n_named > MANY else COLUMN

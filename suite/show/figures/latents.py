@@ -86,9 +86,13 @@ def panels_figure(panels: list[Panel]) -> Figure:
     ):
         n_columns += 1
     figure, axes = plt.subplots(
-        2 * n_rows, n_columns, figsize=(PAGE / COLUMNS * n_columns, height * n_rows), squeeze=False, layout="constrained",
+        2 * n_rows,
+        n_columns,
+        figsize=(PAGE / COLUMNS * n_columns, height * n_rows),
+        squeeze=False,
+        layout="constrained",
         height_ratios=[MATRIX, max(STRIP * n_strips, 0.01)] * n_rows,
-    )  # fmt: skip
+    )
     for axis in axes.flat:
         axis.set_axis_off()
     largest = max(panel.importance.max() for panel in panels)

@@ -47,10 +47,17 @@ def _first(images: np.ndarray) -> np.ndarray:
 
 
 def _page(
-    preset: Preset, runs: Path, names: dict[str, str], rows: Callable[[Arrays], Strips], *, why: tuple[str, ...],
-    source: bool = False, layout: PageSizes | None = None, nobody: str = "no method of this preset does this",
+    preset: Preset,
+    runs: Path,
+    names: dict[str, str],
+    rows: Callable[[Arrays], Strips],
+    *,
+    why: tuple[str, ...],
+    source: bool = False,
+    layout: PageSizes | None = None,
+    nobody: str = "no method of this preset does this",
     also: Callable[[Files, Cell], Arrays] = lambda files, cell: {},
-) -> Figure:  # fmt: skip
+) -> Figure:
     """A block per method with ``rows`` of the arrays ``names``, and at a data set's end the reasons why methods lack
     those of ``why``; with ``source``, a row of the images themselves before. ``also`` is given to ``rows`` as well."""
     files = Files(preset, runs)

@@ -53,12 +53,14 @@ def _method(cell: Cell, arrays: dict[str, np.ndarray], why_not_along: str, quali
             moved[i, order].reshape(-1, *moved.shape[3:]),
         ]
         picture = sprite(np.concatenate(parts), N_COLUMNS, quality)
-        sources.append({
-            "label": str(arrays["source_labels"][i]),
-            "own": [round(float(value), 2) for value in arrays["own_at"][i, order]],
-            "uri": picture.uri,
-            "side": [picture.width // N_COLUMNS, picture.height // -(-sum(map(len, parts)) // N_COLUMNS)],
-        })  # fmt: skip
+        sources.append(
+            {
+                "label": str(arrays["source_labels"][i]),
+                "own": [round(float(value), 2) for value in arrays["own_at"][i, order]],
+                "uri": picture.uri,
+                "side": [picture.width // N_COLUMNS, picture.height // -(-sum(map(len, parts)) // N_COLUMNS)],
+            }
+        )
     return {
         "data": dataset(cell.dataset).title,
         "method": label(cell.method, cell.variant),

@@ -42,7 +42,10 @@ def _probes(rows: pd.DataFrame, data: str) -> list[str]:
     rest = sorted((key for key in found if key not in trained), key=lambda key: -found[key].mean)
     if not trained:
         return []
-    text = f"On {dataset(data).title}, a linear probe reads labels best from {label(*trained[0])}: AUROC {show(found[trained[0]])}"
+    text = (
+        f"On {dataset(data).title}, a linear probe reads labels best from {label(*trained[0])}: AUROC "
+        f"{show(found[trained[0]])}"
+    )
     if len(trained) > 1:
         one, other = (found[key] for key in trained[:2])
         then = "and from" if show(one) == show(other) else "then"
@@ -52,7 +55,8 @@ def _probes(rows: pd.DataFrame, data: str) -> list[str]:
         beaten = [key for key in trained if found[key].mean > found[rest[0]].mean]
         text += (
             f" Without any training: {', '.join(f'{label(*key)} {show(found[key])}' for key in rest[:2])}; "
-            f"{len(beaten)} of {len(trained)} trained methods {'is' if len(beaten) == 1 else 'are'} above the better of them."
+            f"{len(beaten)} of {len(trained)} trained methods {'is' if len(beaten) == 1 else 'are'} above the better "
+            f"of them."
         )
     return [text]
 
@@ -72,13 +76,15 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
     if ignoring:
         said.append(
             f"On {dataset(data).title}, {len(ignoring)} of {len(ratio)} decoders hardly "
-            f"{'uses its latent' if len(ignoring) == 1 else 'use their latents'}: with another image's code the loss is less "
+            f"{'uses its latent' if len(ignoring) == 1 else 'use their latents'}: with another image's code the loss "
+            f"is less "
             f"than {IGNORED} times that with the image's own: {', '.join(ignoring)}."
         )
     elif ratio:
         least = min(ratio, key=lambda key: ratio[key].mean)
         said.append(
-            f"On {dataset(data).title}, every decoder uses its latent: with another image's code its loss grows at least "
+            f"On {dataset(data).title}, every decoder uses its latent: with another image's code its loss grows at "
+            f"least "
             f"{show(ratio[least], 2)}-fold ({label(*least)})."
         )
     if agreement:
@@ -92,7 +98,8 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
         lost = [f"{label(*key)} ({show(one, 3)})" for key, one in agreement.items() if chance and one.mean <= chance]
         text += "" if chance is None else f" (chance {chance:.3f})"
         text += (
-            f"; no more often than the share of the largest class, as where the code is not used or the probe cannot read the "
+            f"; no more often than the share of the largest class, as where the code is not used or the probe cannot "
+            f"read the "
             f"images, for {', '.join(lost)}."
             if lost
             else "."

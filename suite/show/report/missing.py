@@ -12,7 +12,9 @@ from suite.graph.status import STAGES, Job, jobs
 from suite.show.tables import label
 
 
-def missing_cells(wanted: list[Cell], rows: pd.DataFrame, config: Path, preset: str, runs: Path, state: Path) -> list[dict[str, str]]:  # fmt: skip
+def missing_cells(
+    wanted: list[Cell], rows: pd.DataFrame, config: Path, preset: str, runs: Path, state: Path
+) -> list[dict[str, str]]:
     """Cells of the preset without any value, with how far they came and the last line of the log if a stage failed."""
     there = set(rows[rows.fold.eq("mean") & rows.value.notna()].cell)
     absent = {cell.path: cell for cell in wanted if cell.hash not in there}

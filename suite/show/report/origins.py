@@ -28,11 +28,20 @@ class Origins:
             return None
         if origin not in self._numbers:
             self._numbers[origin] = len(self.groups)
-            self.groups.append({"how": origin.how, "file": origin.file, "column": origin.column, "lines": list(origin.lines), "minus": list(origin.minus)})  # fmt: skip
+            self.groups.append(
+                {
+                    "how": origin.how,
+                    "file": origin.file,
+                    "column": origin.column,
+                    "lines": list(origin.lines),
+                    "minus": list(origin.minus),
+                }
+            )
         return self._numbers[origin]
 
     def lines(self) -> dict[str, dict[int, dict[str, Any]]]:
-        """file -> line -> what stands there, of all lines that a group names. Rows come with the values of their folds."""
+        """file -> line -> what stands there, of all lines that a group names. Rows come with the values of their
+        folds."""
         found: dict[str, dict[int, dict[str, Any]]] = {"rows.csv": {}, "runs.csv": {}, "published.csv": {}}
         for group in self.groups:
             known = found.setdefault(group["file"], {})

@@ -57,8 +57,13 @@ def write_report(
         "dashes": dashes(rows),
         "glossary": _glossary(rows),
         "facts": _facts(rows, recorded, wanted),
-        "data": {"preset": name, "groups": origins.groups, "lines": origins.lines(), **_behind(origins, recorded, wanted)},
-    }  # fmt: skip
+        "data": {
+            "preset": name,
+            "groups": origins.groups,
+            "lines": origins.lines(),
+            **_behind(origins, recorded, wanted),
+        },
+    }
     first = [] if unknown else explored(preset)
     frames = [(cell, run_dir(runs, cell)) for cell in first]
     for quality in QUALITIES:
@@ -76,9 +81,13 @@ def _render(
 ) -> str:
     shown, reasons = explorer(frames, preset.evaluate, quality)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     environment.filters["parts"] = _parts
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": False, "separators": (",", ":")}
     return environment.get_template("page.html").render(
@@ -107,7 +116,8 @@ def _made(name: str, rows: pd.DataFrame, runs: pd.DataFrame | None, origins: Ori
 
 
 def _table(name: str, caption: str, table: Table, origins: Origins) -> dict[str, Any]:
-    """A table for the template: columns, and lines of (text, mark, group of lines behind it, whether it names the line).
+    """A table for the template: columns, and lines of (text, mark, group of lines behind it, whether it names the
+    line).
 
     A column that says the same data set in every line goes into the caption.
     """

@@ -26,9 +26,27 @@ from suite.show.tables.paper import table2, table3
 from suite.show.tables.write import write_table
 
 __all__ = [
-    "DASH", "FLOORS", "TABLES", "Column", "Entry", "Line", "Note", "Origin", "Styled", "Table", "arrow", "label", "make",
-    "measured", "method_rows", "show", "table2", "usage_table", "write_table", "write_tables",
-]  # fmt: skip
+    "DASH",
+    "FLOORS",
+    "TABLES",
+    "Column",
+    "Entry",
+    "Line",
+    "Note",
+    "Origin",
+    "Styled",
+    "Table",
+    "arrow",
+    "label",
+    "make",
+    "measured",
+    "method_rows",
+    "show",
+    "table2",
+    "usage_table",
+    "write_table",
+    "write_tables",
+]
 
 TABLES: dict[str, tuple[str, Callable[..., Table]]] = {
     "table2": ("Table 2: linear probes of the codes", table2),
@@ -44,7 +62,8 @@ TABLES: dict[str, tuple[str, Callable[..., Table]]] = {
     "statistics": ("Differences between methods", statistics_table),
     "cost": ("Cost", cost_table),
 }
-"""Caption and maker of every table, by the name of its files. A maker takes the rows; those of ``FROM_RUNS`` also runs."""
+"""Caption and maker of every table, by the name of its files. A maker takes the rows; those of ``FROM_RUNS`` also
+runs."""
 
 FROM_RUNS = ("table4", "table5", "ablations", "cost")
 """Tables that read runs.csv too; without it they say so."""

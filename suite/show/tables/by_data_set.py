@@ -35,10 +35,13 @@ def usage_table(rows: pd.DataFrame) -> Table:
     """Is the latent used?"""
     table = by_data_set(rows, metrics_of("latent_usage"))
     note = (
-        f"{_where_losses_are(rows)} permuted/own = 1 and agreement at chance mean that the decoder ignores z. Chance is the share of the "
-        "largest class; a decoder that ignores z and makes classes as often as the data gets the sum of their squared shares, "
+        f"{_where_losses_are(rows)} permuted/own = 1 and agreement at chance mean that the decoder ignores z. Chance "
+        f"is the share of the "
+        "largest class; a decoder that ignores z and makes classes as often as the data gets the sum of their "
+        "squared shares, "
         "which is less, and images that the probe cannot read, such as noisy ones, get anything. "
-        "z = 0 and prior z: mean and draws of the method's prior, N(0, I) but for points: of DiffAE, EncDiff and InfoDiffusion "
+        "z = 0 and prior z: mean and draws of the method's prior, N(0, I) but for points: of DiffAE, EncDiff and "
+        "InfoDiffusion "
         "their latent diffusion, of ParamReL the Gaussian that they are scattered like. AE has none: N(0, I)."
     )
     return table.with_remarks(note, *_warnings(rows), *last_notes(table.lines, rows))
@@ -48,12 +51,14 @@ def _where_losses_are(rows: pd.DataFrame) -> str:
     """At which noise losses are compared. The first version of the metrics took a flow time."""
     if (rows[rows.metric == "permuted_ratio"].metric_version > 1).any():
         return (
-            "loss: nats per held-out image, at noise of half of the data's range for flows and diffusions (SNR/2 |x − xhat|², "
+            "loss: nats per held-out image, at noise of half of the data's range for flows and diffusions (SNR/2 |x "
+            "− xhat|², "
             "the bound's loss per unit of ln SNR), and of the whole image for autoencoders; of tables at u = 0.3."
         )
     return (
         "loss: nats per held-out image, at u = 0.3 for flows and diffusions (u = 1 − t/T) and of the whole image for "
-        "autoencoders. At the same u a flow and a diffusion see an image through different noise, so their losses may be "
+        "autoencoders. At the same u a flow and a diffusion see an image through different noise, so their losses "
+        "may be "
         "far apart."
     )
 
@@ -62,7 +67,8 @@ def likelihood_table(rows: pd.DataFrame) -> Table:
     """Bounds on the likelihood, and their parts."""
     table = by_data_set(rows, metrics_of("likelihood"))
     note = (
-        "Of held-out images. Distortion: the data term of the bound; rate: the KL of z that is part of it; both in nats "
+        "Of held-out images. Distortion: the data term of the bound; rate: the KL of z that is part of it; both in "
+        "nats "
         "per image. bits/dim = (distortion + rate) / (D ln 2), an upper bound on −log2 p(x) per dimension. The rate of "
         "ParamReL (self) is 0 because z is the receiver's own noise there; its KL to the prior is in ",
         Styled("latent_usage", "code"),
@@ -131,7 +137,9 @@ def by_data_set(rows: pd.DataFrame, names: Sequence[str]) -> Table:
         lines += [Line({DATA_SET: data_entry(data)} | line.entries, line.floor) for line in [*mine, *floors]]
         for who, why in without:
             absent.setdefault((data, why), []).append(who)
-    notes = [f"{DASH} in all columns, {dataset(data).title}: {', '.join(who)}: {why}." for (data, why), who in absent.items()]  # fmt: skip
+    notes = [
+        f"{DASH} in all columns, {dataset(data).title}: {', '.join(who)}: {why}." for (data, why), who in absent.items()
+    ]
     return Table((DATA_SET, METHOD, *columns), tuple(lines), (*notes, *_unranked(kept)))
 
 

@@ -101,14 +101,16 @@ def _notes(lines: list[Line]) -> list[str]:
     seeds = {n for line in lines for n in [line[DIFFERENCE].n] if n is not None and line[P].value is not None}
     if seeds:
         notes.append(
-            "p: two-sided sign-flip permutation test of the paired differences (all 2^n patterns up to 13 seeds). p (Holm): corrected for "
+            "p: two-sided sign-flip permutation test of the paired differences (all 2^n patterns up to 13 seeds). p "
+            "(Holm): corrected for "
             "all tests of the same data set and metric."
         )
     for n in sorted(seeds):
         least = smallest_p(n)
         said = f"With {n} seeds a two-sided p cannot go under {least:.4g}"
         notes.append(
-            f"{said}: nothing here can be significant at {LEVEL:g}, however large; the intervals say how large differences "
+            f"{said}: nothing here can be significant at {LEVEL:g}, however large; the intervals say how large "
+            f"differences "
             "may be."
             if least > LEVEL
             else f"{said}, before correction."

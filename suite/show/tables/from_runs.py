@@ -1,4 +1,5 @@
-"""Tables of what stands in runs.csv: sizes (Table 4), settings (Table 5) and cost; and ablations, which need settings."""
+"""Tables of what stands in runs.csv: sizes (Table 4), settings (Table 5) and cost; and ablations, which need
+settings."""
 
 import json
 from dataclasses import replace
@@ -49,7 +50,8 @@ def table4(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> Table:
             lines.append(Line(line))
     columns = [Column(f"{part}, MB", published=is_published) for part in PARTS for is_published in (True, False)]
     note = (
-        "The same for every seed. MB: 10^6 bytes of float32. Published: for CelebA and one ParamReL, whose variants do not differ in size. Why the "
+        "The same for every seed. MB: 10^6 bytes of float32. Published: for CelebA and one ParamReL, whose variants "
+        "do not differ in size. Why the "
         "printed sizes do not follow from the printed widths: docs/parameters.md."
     )
     return Table((DATA_SET, METHOD, *columns), tuple(lines), (note,))
@@ -71,7 +73,8 @@ def table5(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> Table:
         lines.append(Line(line))
     missing = [dataset(data).title for data in sets if data not in here]
     remarks = [
-        "Here: of the trained methods, the same for every seed; several values where methods differ. bins of a binary set: 2. epochs: passes over the "
+        "Here: of the trained methods, the same for every seed; several values where methods differ. bins of a "
+        "binary set: 2. epochs: passes over the "
         f"training images. {DASH}: the paper does not say.",
         *([f"Not in this preset: {', '.join(missing)}; the published settings are shown."] if missing else []),
     ]
@@ -89,8 +92,10 @@ def cost_table(rows: pd.DataFrame, runs: pd.DataFrame | None = None) -> Table:
             keys = {DATA_SET: data_entry(data), METHOD: method_entry(*key)}
             lines.append(Line(keys | _cost(mine, method(key[0]).trained, bool(timed))))
     remarks = (
-        "Mean over seeds ± half width of the 95 % t-interval (number of seeds). Seconds are wall-clock, of trainings that "
-        "shared the machine with others: compare orders of magnitude. Peak memory: of the whole training process, Python "
+        "Mean over seeds ± half width of the 95 % t-interval (number of seeds). Seconds are wall-clock, of trainings "
+        "that "
+        "shared the machine with others: compare orders of magnitude. Peak memory: of the whole training process, "
+        "Python "
         "and torch included. No two runs give the same numbers, so this table is no part of what must be reproduced. "
         "Sampling: images from given codes in the preset's sampling_steps, one step for autoencoders.",
         *(f"{text}." for text in uncommitted(runs)),

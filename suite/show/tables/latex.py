@@ -11,7 +11,8 @@ COMMANDS = {"": "", "best": "textbf", "second": "underline", "bold": "textbf", "
 
 
 def latex(table: Table, caption: str) -> str:
-    """A booktabs table with its notes below; best in bold, second best underlined. A long one runs over several pages."""
+    """A booktabs table with its notes below; best in bold, second best underlined. A long one runs over several
+    pages."""
     columns = "l" + "r" * (len(table.columns) - 1)
     head = _line([tex(column.heading) for column in table.columns])
     body = "".join(_line([_entry(table, line[column]) for column in table.columns]) for line in table.lines)
@@ -51,16 +52,75 @@ def _styled(text: str, style: str) -> str:
     return f"\\{command}{{{tex(text)}}}" if command else tex(text)
 
 
-TEX = str.maketrans({
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "\0": "{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", "\n": " ",
-    "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$\dagger$", "‡": r"$\ddagger$", "–": "--",
-    "—": "---", "−": "$-$", "✓": r"$\checkmark$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "½": "1/2",
-    "²": "$^2$", "…": r"\ldots{}", "“": "``", "”": "''", "‘": "`", "’": "'", "\u00a0": "~", "`": r"\textasciigrave{}",
-    **{letter: f"$\\{name}$" for letter, name in zip("αβγδεζηθκλμνπρστφχψω", (
-        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "pi", "rho",
-        "sigma", "tau", "phi", "chi", "psi", "omega"), strict=True)},
-})  # fmt: skip
+TEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "\0": "{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"$<$",
+        ">": r"$>$",
+        "|": r"$|$",
+        "\n": " ",
+        "±": r"$\pm$",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+        "†": r"$\dagger$",
+        "‡": r"$\ddagger$",
+        "–": "--",
+        "—": "---",
+        "−": "$-$",
+        "✓": r"$\checkmark$",
+        "×": r"$\times$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "½": "1/2",
+        "²": "$^2$",
+        "…": r"\ldots{}",
+        "“": "``",
+        "”": "''",
+        "‘": "`",
+        "’": "'",
+        "\u00a0": "~",
+        "`": r"\textasciigrave{}",
+        **{
+            letter: f"$\\{name}$"
+            for letter, name in zip(
+                "αβγδεζηθκλμνπρστφχψω",
+                (
+                    "alpha",
+                    "beta",
+                    "gamma",
+                    "delta",
+                    "epsilon",
+                    "zeta",
+                    "eta",
+                    "theta",
+                    "kappa",
+                    "lambda",
+                    "mu",
+                    "nu",
+                    "pi",
+                    "rho",
+                    "sigma",
+                    "tau",
+                    "phi",
+                    "chi",
+                    "psi",
+                    "omega",
+                ),
+                strict=True,
+            )
+        },
+    }
+)
 ACCENTED = "LATIN"
 
 

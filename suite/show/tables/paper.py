@@ -35,7 +35,8 @@ class PaperTable:
 TABLE2 = PaperTable(
     "2", ("mnist_binarized", "fashionmnist_binarized"), ("auroc", "accuracy", "notblur"), ("classes",),
     (
-        "ParamReL_d (self) is the paper's row with the progressive encoder, ParamReL_d (vanilla) the one without; lambda = "
+        "ParamReL_d (self) is the paper's row with the progressive encoder, ParamReL_d (vanilla) the one without; "
+"lambda = "
         "0.1, our default, in both.",
         "The paper's caption calls these numbers classification accuracy, its column and text AUROC.",
     ),
@@ -43,7 +44,8 @@ TABLE2 = PaperTable(
 TABLE3 = PaperTable(
     "3", ("celeba", "shapes3d"), ("tad", "attrs", "auroc", "dci", "notblur"), ("attributes", "factors"),
     (
-        "The paper's ParamReL with prior d is ParamReL_c (delta output) here, with prior c ParamReL (discretised). self has "
+        "The paper's ParamReL with prior d is ParamReL_c (delta output) here, with prior c ParamReL (discretised). "
+"self has "
         "lambda = 0.1, our default; self_mmd001 has 0.01.",
         "The baselines' published TAD and ATTRS are those of arXiv 2306.08757, not of runs beside ParamReL.",
     ),
@@ -68,12 +70,16 @@ def _table(rows: pd.DataFrame, paper: PaperTable) -> Table:
     columns = {data: _columns(mine, paper, data) for data in (*here, *missing)}
     per_seed = PerSeed(mine)
     lines = [
-        Line({METHOD: method_entry(*key)} | {
-            column: _entry(per_seed, paper, data, key, column)
-            for data, of_data in columns.items() for column in of_data
-        })
+        Line(
+            {METHOD: method_entry(*key)}
+            | {
+                column: _entry(per_seed, paper, data, key, column)
+                for data, of_data in columns.items()
+                for column in of_data
+            }
+        )
         for key in _in_order(mine, paper, [*here, *missing])
-    ]  # fmt: skip
+    ]
     shown = [column for of_data in columns.values() for column in of_data]
     for column in shown:
         if not column.published:
@@ -146,7 +152,8 @@ def _notes(paper: PaperTable, here: list[str], missing: list[str], columns: dict
             )
     if any("notblur" in names for names in shown.values()):
         notes.append(
-            f"Sharpness ratio: ✓ if in [{TICK[0]:g}, {TICK[1]:g}], which is our reading of the paper's undefined tick (its "
+            f"Sharpness ratio: ✓ if in [{TICK[0]:g}, {TICK[1]:g}], which is our reading of the paper's undefined "
+            f"tick (its "
             "own ticks are not in the text). Of images made from all that a method keeps: near 1 for a flow or a "
             "diffusion whatever z says."
         )

@@ -62,7 +62,8 @@ def notes(lines: pd.DataFrame) -> list[str]:
             said.append(f"{mark.strip()} {flag if flag != 'spread' else 'the printed ±'}: {note}.")
     if len(lines[lines.spread != ""]):
         said.append(
-            "Published: mean ± standard deviation as printed, over five folds (or trials) of one model; it is no interval "
+            "Published: mean ± standard deviation as printed, over five folds (or trials) of one model; it is no "
+            "interval "
             f"over seeds and is never marked best. {DASH}: the paper has no such number."
         )
     return said
