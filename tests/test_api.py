@@ -13,9 +13,11 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from typer.testing import CliRunner
 
 import paramrel
 from paramrel.errors import Unsupported, UserError
+from suite.commands.main import app
 from tests.conftest import ROOT
 
 DIGITS = load_digits()
@@ -258,6 +260,27 @@ def test_it_stands_in_a_pipeline_and_decodes():
     back = codes.inverse_transform(codes.transform(rows[1200:]))
     assert back.shape == (597, 64) and np.square(back - rows[1200:]).mean() < 0.02
     assert list(codes.get_feature_names_out()[:2]) == ["z0", "z1"]
+
+
+# The shell.
+
+
+def test_own_images_from_the_shell(tmp_path):
+    for i, image in enumerate(DIGITS.images[:200]):
+        write_png(tmp_path / "png" / str(DIGITS.target[i]) / f"{i}.png", (image * 15).astype(np.uint8))
+    runner = CliRunner()
+    model, codes, png = (str(tmp_path / name) for name in ("model", "codes.npz", "png"))
+    training = ["train", "--images", png, "--labels", "--method", "pca", "--set", "latent_dim=8", "--out", model]
+    done = runner.invoke(app, training)
+    assert done.exit_code == 0 and "held out" in done.output, done.output
+    done = runner.invoke(app, ["encode", "--model", model, "--images", png, "--labels", "--out", codes])
+    assert done.exit_code == 0, done.output
+    with np.load(codes) as file:
+        assert file["z"].shape == (200, 8) and set(file["y"]) == set(map(str, range(10)))
+        assert paramrel.score(file["z"], file["y"], "accuracy") > 0.5
+    for wrong in (training, training[:-2], ["train", "--method", "vae"], ["encode", "--model", model, "--images", png]):
+        assert runner.invoke(app, wrong).exit_code == 2
+    assert runner.invoke(app, ["train", "--images", png, "--dataset", "digits", "--method", "vae"]).exit_code == 2
 
 
 # The page.

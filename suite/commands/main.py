@@ -8,9 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from paramrel.errors import UserError
+from suite.commands import own
 from suite.commands.data import app as data_commands
 from suite.commands.oneline import one_line_errors
 from suite.commands.options import (
+    AnyDataName,
+    AnyMethodName,
     Config,
     DataName,
     DryRun,
@@ -19,12 +23,12 @@ from suite.commands.options import (
     Results,
     Runs,
     Seed,
-    Stamp,
     State,
     Variant,
     find_cell,
     find_preset,
 )
+from suite.commands.results import figures, report, table
 from suite.commands.uses import use_commands
 
 # Heavy modules (torch, the methods) are imported inside the commands, so that `paramrel evaluate` on anybody's codes
@@ -38,6 +42,8 @@ app.add_typer(data_commands, name="data")
 
 for use, command in use_commands().items():
     app.command(use)(command)
+for made in (figures, table, report):
+    app.command()(made)
 
 
 def _print_json(value: Any) -> None:
@@ -47,8 +53,8 @@ def _print_json(value: Any) -> None:
 @app.command()
 @one_line_errors
 def train(
-    dataset: DataName,
     method: MethodName,
+    dataset: AnyDataName = None,
     variant: Variant = None,
     seed: Seed = None,
     preset: PresetName = None,
@@ -57,8 +63,18 @@ def train(
     state: State = Path("state"),
     dry_run: DryRun = False,
     force: Annotated[bool, typer.Option("--force", help="Train anew what is trained already.")] = False,
+    images: own.OwnImages = None,
+    labels: own.Labels = False,
+    size: own.Size = None,
+    steps: own.Steps = 2000,
+    setting: own.Setting = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the model, with --images.")] = None,
 ) -> None:
-    """Train one cell, or go on where a killed training stopped."""
+    """Train one cell, or go on where a killed training stopped; with --images a model of your own images."""
+    own.one_of(dataset=dataset, images=images)
+    if images or dataset is None:
+        own.train_own(images or Path(), method, variant, seed or 0, steps, labels, size, setting or [], out)
+        return
     from suite.graph.check import check
 
     chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
@@ -67,7 +83,6 @@ def train(
         _print_json({"path": str(runs / cell.path), "resolved": cell.resolved, "runtime": chosen.runtime.model_dump()})
         return
     from paramrel.data import dataset as data_set
-    from paramrel.errors import UserError
     from paramrel.files import check_writable, delete, sweep
     from paramrel.training import train as train_method
     from suite.graph.chain import TRAINED, finished
@@ -101,8 +116,8 @@ def train(
 @app.command()
 @one_line_errors
 def encode(
-    dataset: DataName,
-    method: MethodName,
+    dataset: AnyDataName = None,
+    method: AnyMethodName = None,
     variant: Variant = None,
     seed: Seed = None,
     preset: PresetName = None,
@@ -110,8 +125,20 @@ def encode(
     runs: Runs = Path("runs"),
     state: State = Path("state"),
     dry_run: DryRun = False,
+    model: own.ModelFolder = None,
+    images: own.OwnImages = None,
+    labels: own.Labels = False,
+    size: own.Size = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File of the codes, with --model.")] = None,
 ) -> None:
-    """Write a trained cell's codes, reconstructions, generated images and losses as one .npz file."""
+    """Write a trained cell's codes, reconstructions, generated images and losses as one .npz file; with --model the
+    codes of your own images."""
+    own.one_of(dataset=dataset, model=model)
+    if model:
+        own.encode_own(model, images, size, labels, out)
+        return
+    if dataset is None or method is None:
+        raise UserError("--method is missing: the method that was trained")
     from suite.graph.names import codes_name, timing_name
 
     chosen, cell = find_cell(config, preset, dataset, method, variant, seed)
@@ -220,117 +247,6 @@ def evaluate(
     if len(said) < len(result["rows"]):
         where = f"{out} says why" if out else "--format md says why"
         print(f"{len(result['rows']) - len(said)} more have no value on this file; {where}")
-
-
-@app.command()
-@one_line_errors
-def figures(
-    preset: PresetName = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="Figure, repeatable.")] = None,
-    config: Config = Path("params.yaml"),
-    runs: Runs = Path("runs"),
-    state: State = Path("state"),
-    results: Results = Path("results"),
-    drawn: Annotated[
-        Path | None,
-        typer.Option("--drawn", help="Draw into this folder instead, each with the stamp of its copy in the results."),
-    ] = None,
-) -> None:
-    """Draw the figures of a preset from its cells' arrays."""
-    from paramrel.errors import unknown
-    from suite.graph.locks import hold
-    from suite.graph.plan import evidence_of, write_stamp
-    from suite.show.figures import FIGURES, save
-
-    name, chosen = find_preset(config, preset)
-    for figure in only or FIGURES:
-        if figure not in FIGURES:
-            raise unknown("figure", figure, FIGURES)
-    folder = results / name / "figures"
-    made_from = evidence_of(chosen, runs) if drawn else ""  # before anything is read
-    with hold(state, drawn or folder):
-        for figure in only or FIGURES:
-            save(FIGURES[figure].make(chosen, runs), (drawn or folder) / figure)
-            if drawn:
-                files = [f"{folder / figure}.{suffix}" for suffix in ("png", "pdf")]
-                write_stamp(drawn / f"{figure}.json", files, made_from, drawn)
-            print(f"{(drawn or folder) / figure}.png")
-
-
-@app.command()
-@one_line_errors
-def table(
-    preset: PresetName = None,
-    config: Config = Path("params.yaml"),
-    runs: Runs = Path("runs"),
-    state: State = Path("state"),
-    results: Results = Path("results"),
-    stamp: Stamp = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="What is not evaluated gets a dash with the reason, not an error.")
-    ] = False,
-    from_rows: Annotated[
-        bool,
-        typer.Option(
-            "--from-rows", help="Make the tables from the rows.csv and runs.csv that are there; needs no runs."
-        ),
-    ] = False,
-) -> None:
-    """Collect the rows of a preset and write its tables; print the paper's two and whether latents are used."""
-    from suite.graph.cells import skipped
-    from suite.graph.locks import hold
-    from suite.graph.plan import evidence_of, table_files, write_stamp
-    from suite.measure.rows import collect, read_rows, write_rows
-    from suite.measure.runs import read_runs, write_runs
-    from suite.show.summary import write_summary
-    from suite.show.tables import write_tables
-
-    name, chosen = find_preset(config, preset)
-    folder = results / name
-    made_from = evidence_of(chosen, runs) if stamp else ""  # before anything is read
-    with hold(state, folder / "rows.csv"):
-        if not from_rows:
-            rows, provenance = collect(chosen, runs, partial)
-            write_rows(rows, folder / "rows.csv")
-            write_runs(provenance, folder / "runs.csv")
-        written = read_rows(folder / "rows.csv")
-        write_tables(written, read_runs(folder / "runs.csv") if (folder / "runs.csv").exists() else None, name, folder)
-        if not from_rows:
-            write_summary(chosen, written, runs, folder)
-        if stamp:
-            write_stamp(stamp, table_files(f"{folder}"), made_from)
-    for shown in ("table2", "table3", "latent_usage"):
-        print((folder / f"{shown}.md").read_text())
-    for data, method, reason in skipped(chosen):
-        print(f"{method} was not run on {data}: {reason}")
-
-
-@app.command()
-@one_line_errors
-def report(
-    preset: PresetName = None,
-    config: Config = Path("params.yaml"),
-    runs: Runs = Path("runs"),
-    state: State = Path("state"),
-    results: Results = Path("results"),
-    stamp: Stamp = None,
-    drawn: Annotated[
-        Path | None, typer.Option("--drawn", help="Folder of the figures; those in the results if none.")
-    ] = None,
-) -> None:
-    """Write one page of all results: tables, figures, what failed, where every number comes from."""
-    from suite.graph.locks import hold
-    from suite.graph.plan import evidence_of, write_stamp
-    from suite.show.report import write_report
-
-    name, chosen = find_preset(config, preset)
-    page = results / name / "report.html"
-    made_from = evidence_of(chosen, runs) if stamp else ""  # before anything is read
-    with hold(state, page):
-        size = write_report(chosen, name, config, runs, state, page, drawn)
-        if stamp:
-            write_stamp(stamp, [str(page)], made_from)
-    print(f"{page}: {size / 1e6:.1f} MB")
 
 
 @app.command(name="list")

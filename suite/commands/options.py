@@ -10,7 +10,9 @@ PresetName = Annotated[
     str | None, typer.Option("--preset", help="Preset of the parameter file; its own default if none.")
 ]
 DataName = Annotated[str, typer.Option("--dataset", help="Data set; see `paramrel list datasets`.")]
+AnyDataName = Annotated[str | None, typer.Option("--dataset", help="Data set; see `paramrel list datasets`.")]
 MethodName = Annotated[str, typer.Option("--method", help="Method; see `paramrel list methods`.")]
+AnyMethodName = Annotated[str | None, typer.Option("--method", help="Method; see `paramrel list methods`.")]
 Variant = Annotated[str | None, typer.Option("--variant", help="Variant of the method; its first if none.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the preset's first if none.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of trained models and codes.")]
