@@ -16,7 +16,7 @@ from paramrel.method import method
 from suite.graph.config import load, resolve
 from suite.measure.rows import read_rows
 from suite.measure.runs import read_runs
-from suite.show.tables import label, measured, method_rows, show
+from suite.show.tables import in_words, label, measured, method_rows
 from tests.conftest import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -144,7 +144,8 @@ def quoted(preset: str, dataset: str, keys: Iterable[tuple[str, str]], columns: 
     """Lines of a markdown table, from committed rows; the first column is left to the reader of the line."""
     rows = read_rows(ROOT / "results" / preset / "rows.csv")
     return [
-        "".join(f" {show(measured(rows, dataset, *key, m).summary, digits)} |" for m, digits in columns) for key in keys
+        "".join(f" {in_words(measured(rows, dataset, *key, m).summary, digits)} |" for m, digits in columns)
+        for key in keys
     ]
 
 
@@ -224,7 +225,7 @@ COMMITTED = [Path(name).name for name in git("ls-tree", "--name-only", "HEAD", "
 def test_committed_results_are_of_committed_code(preset, tmp_path):
     """Of HEAD: every commit that a run names is in the history, and no run was of changes on top of one."""
     table = tmp_path / "runs.csv"
-    table.write_text(git("show", f"HEAD:results/{preset}/runs.csv") + "\n")
+    table.write_text(git("in_words", f"HEAD:results/{preset}/runs.csv") + "\n")
     runs = read_runs(table)
     history = set(git("rev-list", "HEAD").split())
     for column in {"commit", "encoded_by", "measured_by"} & set(runs):

@@ -12,7 +12,7 @@ from suite.graph.results import TABLE_NAMES
 from suite.measure.rows import read_rows, write_rows
 from suite.measure.runs import write_runs
 from suite.show.statistics import summarise
-from suite.show.tables import DASH, TABLES, label, make, show, table2, usage_table, write_table, write_tables
+from suite.show.tables import DASH, TABLES, in_words, label, make, table2, usage_table, write_table, write_tables
 from suite.show.tables.entries import Column, Entry, Line, Table, mark_best, of_summary
 from suite.show.tables.published import PUBLISHED, published
 from tests.conftest import ROOT, run
@@ -32,7 +32,7 @@ def marks(table: Table, heading: str) -> dict[str, str]:
 
 def test_entries_are_shown_with_their_half_width_and_seeds():
     one, two = (summarise(np.array(values)) for values in ([0.5], [0.4, 0.6]))
-    assert show(one) == "0.5000" and show(None) == DASH and show(two, 2) == "0.50 ± 1.27"
+    assert in_words(one) == "0.5000" and in_words(None) == DASH and in_words(two, 2) == "0.50 ± 1.27"
     whole = Table((), remarks=("a",))
     assert whole.text(of_summary(two, 2)) == "0.50 ± 1.27 (2)" and whole.text(of_summary(one, 1)) == "0.5 (1)"
     assert whole.text(replace(of_summary(two, 2), signed=True)) == "+0.50 ± 1.27 (2)"
@@ -303,7 +303,7 @@ def test_collapse_and_learning_nothing_are_said_below_the_table():
     assert not any(word in note for note in usage_table(found).notes for word in ("active units:", "no better"))
 
 
-def test_statistics_compare_paramrel_with_everything_and_say_what_five_seeds_cannot_show():
+def test_statistics_compare_paramrel_with_everything_and_say_what_five_seeds_cannot_in_words():
     found = [pair for pair in statistics(example(seeds=range(5))) if pair["metric"] == "AUROC ↑"]
     auroc = {pair["against"]: pair for pair in found}
     assert set(auroc) == {"PCA", "VAE"} and {pair["method"] for pair in found} == {"ParamReL_d (self)"}

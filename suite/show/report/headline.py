@@ -5,7 +5,7 @@ import pandas as pd
 from paramrel.data import dataset
 from paramrel.method import method
 from suite.show.statistics import Summary
-from suite.show.tables import Table, label, method_rows, show
+from suite.show.tables import Table, in_words, label, method_rows
 from suite.show.tables.by_data_set import by_data_set
 from suite.show.tables.from_rows import PerSeed, metrics_of
 
@@ -44,17 +44,17 @@ def _probes(rows: pd.DataFrame, data: str) -> list[str]:
         return []
     text = (
         f"On {dataset(data).title}, a linear probe reads labels best from {label(*trained[0])}: AUROC "
-        f"{show(found[trained[0]])}"
+        f"{in_words(found[trained[0]])}"
     )
     if len(trained) > 1:
         one, other = (found[key] for key in trained[:2])
-        then = "and from" if show(one) == show(other) else "then"
-        text += f", {then} {label(*trained[1])}: {show(other)}{_overlap(one, other)}"
+        then = "and from" if in_words(one) == in_words(other) else "then"
+        text += f", {then} {label(*trained[1])}: {in_words(other)}{_overlap(one, other)}"
     text += "."
     if rest:
         beaten = [key for key in trained if found[key].mean > found[rest[0]].mean]
         text += (
-            f" Without any training: {', '.join(f'{label(*key)} {show(found[key])}' for key in rest[:2])}; "
+            f" Without any training: {', '.join(f'{label(*key)} {in_words(found[key])}' for key in rest[:2])}; "
             f"{len(beaten)} of {len(trained)} trained methods {'is' if len(beaten) == 1 else 'are'} above the better "
             f"of them."
         )
@@ -71,7 +71,7 @@ def _overlap(one: Summary, other: Summary) -> str:
 def _usage(rows: pd.DataFrame, data: str) -> list[str]:
     """Which decoders use the latent."""
     ratio, agreement = _summaries(rows, data, "permuted_ratio"), _summaries(rows, data, "agreement")
-    ignoring = [f"{label(*key)} ({show(found, 2)})" for key, found in ratio.items() if found.mean < IGNORED]
+    ignoring = [f"{label(*key)} ({in_words(found, 2)})" for key, found in ratio.items() if found.mean < IGNORED]
     said = []
     if ignoring:
         said.append(
@@ -85,7 +85,7 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
         said.append(
             f"On {dataset(data).title}, every decoder uses its latent: with another image's code its loss grows at "
             f"least "
-            f"{show(ratio[least], 2)}-fold ({label(*least)})."
+            f"{in_words(ratio[least], 2)}-fold ({label(*least)})."
         )
     if agreement:
         best = max(agreement, key=lambda key: agreement[key].mean)
@@ -93,9 +93,11 @@ def _usage(rows: pd.DataFrame, data: str) -> list[str]:
         chance = None if levels.empty else levels.iloc[0]
         text = (
             f"On {dataset(data).title}, images generated with a fixed code keep the source's labels most often for "
-            f"{label(*best)}: class agreement {show(agreement[best], 3)}"
+            f"{label(*best)}: class agreement {in_words(agreement[best], 3)}"
         )
-        lost = [f"{label(*key)} ({show(one, 3)})" for key, one in agreement.items() if chance and one.mean <= chance]
+        lost = [
+            f"{label(*key)} ({in_words(one, 3)})" for key, one in agreement.items() if chance and one.mean <= chance
+        ]
         text += "" if chance is None else f" (chance {chance:.3f})"
         text += (
             f"; no more often than the share of the largest class, as where the code is not used or the probe cannot "

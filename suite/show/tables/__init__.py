@@ -19,7 +19,7 @@ from suite.show.tables.by_data_set import (
     usage_table,
 )
 from suite.show.tables.comparisons import statistics_table
-from suite.show.tables.entries import DASH, Column, Entry, Line, Note, Origin, Styled, Table, arrow, show
+from suite.show.tables.entries import DASH, Column, Entry, Line, Note, Origin, Styled, Table, arrow, in_words
 from suite.show.tables.from_rows import FLOORS, label, measured, method_rows
 from suite.show.tables.from_runs import ablations_table, cost_table, table4, table5
 from suite.show.tables.paper import table2, table3
@@ -37,11 +37,11 @@ __all__ = [
     "Styled",
     "Table",
     "arrow",
+    "in_words",
     "label",
     "make",
     "measured",
     "method_rows",
-    "show",
     "table2",
     "usage_table",
     "write_table",

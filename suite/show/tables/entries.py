@@ -148,7 +148,7 @@ def of_summary(summary: Summary, digits: int, origin: Origin | None = None, reas
     return Entry(summary.mean, summary.half_width, summary.n, digits, reason=reason, origin=origin)
 
 
-def show(summary: Summary | None, digits: int = 4) -> str:
+def in_words(summary: Summary | None, digits: int = 4) -> str:
     """A mean over seeds in a sentence: "0.9941 ± 0.0008", "0.9941" for one seed, or a dash."""
     return DASH if summary is None else number(of_summary(summary, digits))
 
