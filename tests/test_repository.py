@@ -225,7 +225,7 @@ COMMITTED = [Path(name).name for name in git("ls-tree", "--name-only", "HEAD", "
 def test_committed_results_are_of_committed_code(preset, tmp_path):
     """Of HEAD: every commit that a run names is in the history, and no run was of changes on top of one."""
     table = tmp_path / "runs.csv"
-    table.write_text(git("in_words", f"HEAD:results/{preset}/runs.csv") + "\n")
+    table.write_text(git("show", f"HEAD:results/{preset}/runs.csv") + "\n")
     runs = read_runs(table)
     history = set(git("rev-list", "HEAD").split())
     for column in {"commit", "encoded_by", "measured_by"} & set(runs):
