@@ -230,7 +230,7 @@ def test_damage_is_noticed_or_does_no_harm(whole, runs, number):
     one_damage(whole, runs, number)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(48, 248))
 def test_two_hundred_damages_are_noticed_or_do_no_harm(whole, runs, number):
     one_damage(whole, runs, number)

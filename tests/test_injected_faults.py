@@ -132,7 +132,7 @@ def test_a_fault_is_one_line_and_then_the_same_bytes(tmp_path, undisturbed, case
     one_fault(tmp_path, undisturbed, case)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("case", range(N_CASES, N_CASES + 300))
 def test_three_hundred_faults_are_one_line_and_then_the_same_bytes(tmp_path, undisturbed, case):
     one_fault(tmp_path, undisturbed, case)
