@@ -4,8 +4,8 @@
 
 Every setting is trained by the project's own loop for the same processor time of one thread: the rate of its steps is
 measured first, then the learning rate's cosine is laid over the steps that fit, the time of ``fit`` included. What is
-measured of it is written as a row of DIR/generation.csv at once, with a picture beside it: sources, two images generated
-at each source's code, samples from the prior, magnified three times. Rows that are there are not made again.
+measured of it is written as a row of DIR/generation.csv at once, with a picture beside it: sources, two images
+generated at each source's code, samples from the prior, magnified three times. Rows that are there are not made again.
 """
 
 import argparse
@@ -105,8 +105,11 @@ def n_steps(times: list[float], budget: float) -> int:
     return max(N_TIMED + 1, int((budget - before) / per_step))
 
 
-def trained(setting: Setting, data: DataSet, net: Network, seed: int, train_as: Train, run: Path) -> tuple[Method, list[float]]:  # fmt: skip
-    """The method after the project's training loop; the processor's seconds at the start, at every step and at the end."""
+def trained(
+    setting: Setting, data: DataSet, net: Network, seed: int, train_as: Train, run: Path
+) -> tuple[Method, list[float]]:
+    """The method after the project's training loop; the processor's seconds at the start, at every step and at the
+    end."""
     cls = method(setting.method)
     model = cls(data, net, cls.Config(**setting.config))
     loss, times = model.loss, [time.process_time()]
@@ -124,7 +127,9 @@ def trained(setting: Setting, data: DataSet, net: Network, seed: int, train_as: 
     return model.eval(), times
 
 
-def in_budget(setting: Setting, data: DataSet, net: Network, seed: int, precision: str, budget: float) -> tuple[Method, float, int]:  # fmt: skip
+def in_budget(
+    setting: Setting, data: DataSet, net: Network, seed: int, precision: str, budget: float
+) -> tuple[Method, float, int]:
     """The method trained for ``budget`` processor seconds, the seconds it took, and the steps."""
     if not setting.trained:
         model = method(setting.method)(data, net, method(setting.method).Config(**setting.config))
@@ -149,8 +154,8 @@ def speckle(made: np.ndarray, real: np.ndarray) -> float:
 
 @cache
 def probe_images(name: str) -> tuple[Pipeline, np.ndarray, np.ndarray]:
-    """What turns flat images into 100 standardised principal components (fewer of small images), those of training images,
-    and their labels (N, k)."""
+    """What turns flat images into 100 standardised principal components (fewer of small images), those of training
+    images, and their labels (N, k)."""
     data = dataset(name)
     rows = Rng(("benchmark", "probe")).permutation(name, data.size("train"))[:N_PROBE].sort().values.numpy()
     x, y = data.evaluation_images("train", rows)
@@ -246,7 +251,8 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 def table(rows: list[dict[str, str]]) -> str:
     """Rows of the file as Markdown."""
     titles = (
-        "setting", "steps", "bits/dim", "own loss at u = .1, .3, .5", "permuted/own at .1", "speckle of generated / samples",
+        "setting", "steps", "bits/dim", "own loss at u = .1, .3, .5", "permuted/own at .1", "speckle of generated / "
+"samples",
         "mse from z", "agreement", "AUROC of codes",
     )  # fmt: skip
     lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]

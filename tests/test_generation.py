@@ -67,7 +67,11 @@ def test_a_row_that_is_there_is_not_made_again(tmp_path, monkeypatch):
     options = Namespace(data="digits_binarized", minutes=1.0, seed=0, precision="fp32", only=["head"], out=tmp_path)
     made = []
     monkeypatch.setattr(generation, "table", lambda rows: "")
-    monkeypatch.setattr(generation, "make_row", lambda name, setting, data, o: made.append(name) or generation.key_of(name, data, o) | {"x": 1})  # fmt: skip
+    monkeypatch.setattr(
+        generation,
+        "make_row",
+        lambda name, setting, data, o: made.append(name) or generation.key_of(name, data, o) | {"x": 1},
+    )
     monkeypatch.setattr(generation.argparse.ArgumentParser, "parse_args", lambda self: options)
     generation.main()
     generation.main()

@@ -27,9 +27,16 @@ def one_of(**given: object) -> None:
 
 
 def train_own(
-    source: Path, name: str, variant: str | None, seed: int, steps: int, labels: bool, size: int | None,
-    settings: list[str], out: Path | None,
-) -> None:  # fmt: skip
+    source: Path,
+    name: str,
+    variant: str | None,
+    seed: int,
+    steps: int,
+    labels: bool,
+    size: int | None,
+    settings: list[str],
+    out: Path | None,
+) -> None:
     """Train a method on own images and save the model. Nothing is written where the input is wrong."""
     from paramrel.api import images, train
     from suite.graph.written import parse_yaml
