@@ -7,6 +7,7 @@ its t - 1.) x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps.
 import itertools
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +41,9 @@ class Diffusion(nn.Module):
         self.register_buffer("noise", (1 - abar).sqrt().float(), persistent=False)
         self.register_buffer("log_sigma", -snr.log() / 2, persistent=False)
         self.register_buffer("bound_weight", weight.float(), persistent=False)
+        kept = np.cumprod(1 - np.linspace(beta_first, beta_last, n_times))
+        self.levels = -np.log(kept / (1 - kept)) / 2
+        """``log_sigma`` on the host, (T,): a choice of times waits for no GPU."""
 
     def draw_times(self, u: Tensor) -> Tensor:
         """Uniform times 1..T from u in [0, 1), (N,)."""

@@ -201,14 +201,13 @@ class DiffAe(Method[D]):
 
     def usage_points(self) -> dict[str, int]:
         """Names, and the times t >= 2 that are nearest to ``NOISES``, as far as the schedule reaches them."""
-        levels = {noise: torch.tensor(math.log(sigma(noise)), dtype=torch.float64) for noise in NOISES}
-        first, last = self.diffusion.log_sigma[1].cpu(), self.diffusion.log_sigma[-1].cpu()
-        nearest = self.diffusion.nearest_times
-        device = self.diffusion.log_sigma.device
+        levels = self.diffusion.levels
+        between = (levels[:-1] + levels[1:]) / 2
+        wanted = {noise: math.log(sigma(noise)) for noise in NOISES}
         return {
-            point(noise): int(nearest(level[None].to(device)))
-            for noise, level in levels.items()
-            if first <= level <= last
+            point(noise): 1 + int(np.searchsorted(between, level))
+            for noise, level in wanted.items()
+            if levels[1] <= level <= levels[-1]
         }
 
     def attention(self, x: Tensor, rng: Rng) -> Tensor:

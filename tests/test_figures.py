@@ -360,7 +360,7 @@ def test_a_stamp_of_copies_names_the_copies(tmp_path, monkeypatch):
     plan = Plan.read({})
     drawn, stamp = tmp_path / plan.drawn, tmp_path / plan.stamp("flow")
     save(nothing("a test"), drawn / "flow")
-    write_stamp(stamp, plan.figure("flow"), drawn)
+    write_stamp(stamp, plan.figure("flow"), plan.evidence(), drawn)
     assert plan.false_stamps() == [plan.stamp("flow")], "the copies are not there yet"
     for path in plan.figure("flow"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -133,7 +133,8 @@ def test_the_training_loop_waits_only_where_it_writes(monkeypatch, tmp_path):
     with pretended_gpu(monkeypatch):
         monkeypatch.setattr(training, "prepare", lambda method, *_: method.to(CUDA) and CUDA)
         monkeypatch.setattr(training, "fits", lambda *_: True)
-        monkeypatch.setattr(training, "save_weights", lambda path, method: path.parent.mkdir(exist_ok=True))
+        monkeypatch.setattr(training, "save_weights", lambda path, *_: path.parent.mkdir(exist_ok=True))
+        monkeypatch.setattr(training.Checkpoints, "save", lambda *_: None)
         monkeypatch.setattr(training.Log, "flush", flush)
         settings = Train(steps=3, batch_size=N, warmup_steps=1, flip=True)
         training.train(built, built.data, 0, settings, Runtime(log_every=3), tmp_path, tmp_path)
