@@ -31,9 +31,7 @@ try:
                 f"Removed, for it is not of its cell's weights: {path}", file=sys.stderr
             )
         for stamp in PLAN.drop_false_stamps():
-            print(
-                f"No longer what was made, to be made anew: {stamp}", file=sys.stderr
-            )
+            print(f"No longer what was made, to be made anew: {stamp}", file=sys.stderr)
     else:
         PLAN = Plan.recall(Path(config["plan"]))
 except UserError as error:
@@ -49,9 +47,7 @@ if IS_MAIN:
 
 RUNS, STATE = PLAN.runs, PLAN.state
 # Said to every command.
-COMMON = shlex.join(
-    ["--config", PLAN.config, "--preset", PLAN.name, "--runs", RUNS]
-)
+COMMON = shlex.join(["--config", PLAN.config, "--preset", PLAN.name, "--runs", RUNS])
 
 # On a cluster the jobs of a group run one after the other (Slurm's plugin waits for each), so they ask for the cores
 # and the memory of one, and for the time of all; the cores of the machine that submits say nothing of the nodes'.
