@@ -20,6 +20,10 @@ a change to one method raises that method's own ``version`` instead.
 __all__ = ["CODE_VERSION", "CodeTransformer", "Images", "Model", "images", "score", "train"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(importlib.import_module("paramrel.api"), name)

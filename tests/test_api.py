@@ -1,6 +1,7 @@
 """The public interface: own images in, codes and images out, in ten lines."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -68,7 +69,9 @@ def test_every_form_of_the_same_images_gives_the_same_codes(vae, form):
     ("array", "says"),
     [
         (GREY * 16, r"float images must lie in \[0, 1\].*divide by the largest value"),
-        (np.where(GREY > 0.9, np.nan, GREY), "must lie in"),
+        (GREY - 0.5, "must lie in .*: shift and scale"),
+        (np.where(GREY > 0.9, np.nan, GREY), "hold NaN"),
+        (np.zeros((16, 16, 3), np.uint8), "looks like one colour image"),
         ((GREY * 255).astype(np.int64), "images of type int64: give uint8"),
         (GREY[0], r"images must be \(N, H, W\)"),
         (np.zeros((9, 4, 8, 4), np.float32), "say where the channels are"),
@@ -137,7 +140,7 @@ def test_damaged_files_and_sizes_are_named_before_anything_is_trained(tmp_path):
         write_png(tmp_path / f"{i}.png", np.zeros((4, 4), np.uint8))
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     (tmp_path / "half.png").write_bytes((tmp_path / "0.png").read_bytes()[:40])
-    with pytest.raises(UserError, match=r"2 files cannot be read: .*broken.png.*half.png.*repair or remove"):
+    with pytest.raises(UserError, match=r"2 file\(s\) cannot be read: .*broken.png.*half.png.*repair or remove"):
         paramrel.images(tmp_path)
     (tmp_path / "broken.png").unlink()
     (tmp_path / "half.png").unlink()
@@ -215,6 +218,37 @@ def test_what_a_method_cannot_do_has_a_reason(digits):
 def test_bad_settings_are_answered_before_the_training(digits, call, says):
     with pytest.raises(UserError, match=says):
         call(digits)
+
+
+def test_bad_arguments_are_answered_in_one_line(digits, flow, tmp_path):
+    (tmp_path / "file").write_text("")
+    for call, says in (
+        (lambda: paramrel.train("vae", GREY), "takes what paramrel.images gives"),
+        (lambda: paramrel.train("vae", digits, seed=-1), "seed=-1"),
+        (lambda: paramrel.train("vae", digits, device="gpu"), "device='gpu': give one of auto"),
+        (lambda: flow.sample(0), "n=0"),
+        (lambda: flow.sample(2, steps=-3), "steps=-3"),
+        (lambda: flow.interpolate(digits.test[:1], digits.test[1:2], kind="spline"), "kind='spline'"),
+        (lambda: flow.encode("png/"), "not as str"),
+        (lambda: flow.save(tmp_path / "file"), "is a file"),
+        (lambda: paramrel.images(GREY, size=4), "resize it before"),
+        (lambda: paramrel.images(np.zeros((9, 8, 8, 3)), layout="NCHW"), "8 channels"),
+    ):
+        with pytest.raises(UserError, match=says):
+            call()
+    assert len(repr(flow)) < 150 and "paramrel_c" in repr(flow)
+
+
+def test_a_metrics_of_ones_own_is_named(tmp_path):
+    (tmp_path / "metrics.py").write_text("")
+    code = (
+        "import numpy, paramrel; paramrel.images(numpy.eye(16)[:, None]); paramrel.score(numpy.eye(9), numpy.arange(9))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert "UserError: a module of your own called metrics" in done.stderr
 
 
 def test_a_model_is_loaded_without_its_images(digits, vae, tmp_path):

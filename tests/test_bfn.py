@@ -105,7 +105,7 @@ def measured(tmp_path_factory):
     (folder / "params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": preset}}))
     plan, chosen = Plan.read({}), resolve(load(folder / "params.yaml"), "tiny")
     for cell in cells(chosen):
-        train(cell.dataset, cell.method, cell.variant, cell.seed)
+        train(dataset=cell.dataset, method=cell.method, variant=cell.variant, seed=cell.seed)
         codes = encode(cell, chosen.evaluate, chosen.runtime, folder / "runs" / cell.path)
         evaluate_to(codes, metric_names(chosen.evaluate), 0, folder / "runs" / cell.path / plan.metrics)
     for path in plan.controls():

@@ -90,7 +90,7 @@ def test_ten_kills_and_a_ctrl_c(project):
 @pytest.mark.slow
 def test_a_rival_is_turned_away_and_an_orphan_is_waited_for(project):
     write_preset(project, methods=["toy_slow"], per_method={"toy_slow": {"variants": {"a": {}}}})
-    first = start(project, *COMMAND, TOY_SLEEP="6")
+    first = start(project, *COMMAND, TOY_SLEEP="10")
     wait_for(lambda: training(project), 120, "a training")
 
     def said() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -65,6 +65,13 @@ class Model:
         """The device of its weights."""
         return next((tensor.device for tensor in self.trained.state_dict().values()), torch.device("cpu"))
 
+    def __repr__(self) -> str:
+        side = "x".join(map(str, self.data.shape))
+        return (
+            f"Model({self.trained.name}, {self.variant}, {self.train.steps} steps, seed {self.seed}, images {side}, "
+            f"{len(self.z_mean)} latents, on {self.device})"
+        )
+
     def encode(self, images: Array) -> Array:
         """Codes (N, d), float32, without noise."""
         return self._in_batches(lambda x: self.trained.encode(x).mean, images)
@@ -75,6 +82,7 @@ class Model:
 
     def sample(self, n: int, seed: int = 0, steps: int = 50) -> Array:
         """n images from the prior."""
+        check_counts(n=n, steps=steps)
         with torch.no_grad():
             made = self.trained.sample(n, self._rng("sample", seed), steps)
         return from_model(made.cpu().numpy(), self.layout)
@@ -94,6 +102,9 @@ class Model:
     ) -> Array:
         """Each latent of ``dims`` moved from -3 to 3 standard deviations around its mean in n stops, all else fixed:
         (N, len(dims), n, ...). None: the eight that vary most."""
+        check_counts(n=n, steps=steps)
+        if not len(self.z_mean):
+            raise Unsupported(f"{self.trained.name} has no code")
         mean, std = (torch.from_numpy(part).to(self.device) for part in (self.z_mean, self.z_std))
         chosen = uses.busiest(std, 8) if dims is None else tuple(dims)
         wrong = [dim for dim in chosen if not 0 <= dim < len(std)]
@@ -106,6 +117,9 @@ class Model:
         self, first: Array, second: Array, n: int = 9, kind: uses.Interpolation = "lerp", seed: int = 0, steps: int = 50
     ) -> Array:
         """n images from each of ``first`` to its partner in ``second``, ends included: (N, n, ...)."""
+        check_counts(n=n, steps=steps)
+        if kind not in get_args(uses.Interpolation):
+            raise UserError(f"kind={kind!r}: give one of {', '.join(get_args(uses.Interpolation))}")
         a, b = self._tensor(first), self._tensor(second)
         if len(a) != len(b):
             raise UserError(f"{len(a)} first images but {len(b)} second ones: give pairs")
@@ -123,6 +137,8 @@ class Model:
     def save(self, folder: str | Path) -> Path:
         """Write weights and description into a folder (made if missing)."""
         path = Path(folder).expanduser()
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path} is a file: give a folder")
         path.mkdir(parents=True, exist_ok=True)
         save_weights(path / WEIGHTS, self.trained)
         write_json(path / DESCRIPTION, self.description())
@@ -182,12 +198,12 @@ class Model:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path / DESCRIPTION} is damaged ({error}): save the model again") from error
         load_weights(path / WEIGHTS, model)
-        model.to(choose_device(Runtime(device=device))).eval()
+        model.to(choose_device(_runtime(device))).eval()
         return cls(model, settings, said["variant"], said["seed"], declared["layout"], *codes)
 
     def _tensor(self, images: Array) -> Tensor:
         """Images as the method takes them, on its device. Raises ``UserError`` for another shape or other values."""
-        values, _ = to_uint8(np.asarray(images), self.layout if np.ndim(images) == 4 and self.layout != "NHW" else None)
+        values, _ = to_uint8(images, self.layout if np.ndim(images) == 4 and self.layout != "NHW" else None)
         if values.shape[1:] != self.data.shape:
             given, wanted = ("x".join(map(str, shape)) for shape in (values.shape[1:], self.data.shape))
             raise UserError(f"images are {given} (channels, height, width), the model was trained on {wanted}")
@@ -248,19 +264,39 @@ def train(
     give the same weights on the same kind of machine and number of ``threads`` (None: as torch has them). Raises
     ``UserError`` for unknown names, with a suggestion, and for a method that cannot have such images, with the reason.
     """
+    if not isinstance(images, Images):
+        raise UserError(
+            f"train takes what paramrel.images gives, not {type(images).__name__}: train(name, images(...))"
+        )
+    check_counts(steps=steps)
+    if not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed={seed}: give a whole number from 0 on")
     cls, data = method(name), images.data
     reason = cls.skip(data)
     if reason is not None:
         raise UserError(f"{name} does not run on {data.name}: {reason}")
     network, settled, config, chosen = sorted_out(cls, data, variant, steps, settings)
     model = cls(data, network, config)
-    runtime = Runtime(device=device, threads=threads or torch.get_num_threads(), checkpoint_every=settled.steps + 1)
+    runtime = _runtime(device, threads=threads or torch.get_num_threads(), checkpoint_every=settled.steps + 1)
     with tempfile.TemporaryDirectory() as scratch:
         train_method(model, data, seed, settled, runtime, Path(scratch) / "run", Path(scratch) / "state")
         load_weights(Path(scratch) / "run" / WEIGHTS, model)
     model.eval()
     mean, std = _spread(model, data)
     return Model(model, settled, chosen, seed, images.layout, mean, std)
+
+
+def check_counts(**counts: int) -> None:
+    """Raises ``UserError`` unless every number is a whole one above 0."""
+    for name, value in counts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"{name}={value}: give a whole number above 0")
+
+
+def _runtime(device: Device, **settings: int) -> Runtime:
+    if device not in get_args(Device):
+        raise UserError(f"device={device!r}: give one of {', '.join(get_args(Device))}")
+    return Runtime(device=device, **settings)
 
 
 def _spread(model: Method[Any], data: DataSet) -> tuple[Array, Array]:

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from metrics import metric
 from paramrel.errors import Unsupported, UserError
 
 
@@ -14,6 +13,10 @@ def score(z: np.ndarray, y: np.ndarray, name: str = "auroc", *, seed: int = 0, *
     ``options`` are the metric's (``paramrel list metrics``); 0 and 1 in a y of several columns are attributes too.
     Raises ``UserError`` for arrays that the metric cannot take, and where it is not defined on them, with the reason.
     """
+    try:
+        from metrics import metric
+    except ImportError as error:
+        raise UserError("a module of your own called metrics hides the suite's: rename it, or run elsewhere") from error
     arrays = {"z": np.asarray(z), "y": np.asarray(y)}
     if arrays["y"].ndim == 2 and np.isin(arrays["y"], (0, 1)).all():
         arrays["attributes"] = arrays["y"]

@@ -84,12 +84,18 @@ def images(
     ``name`` and the position of an image alone. Images of two values are binary. Raises ``UserError`` naming the
     files that cannot be read, sizes that differ, values out of range.
     """
+    if size is not None and size < 1:
+        raise UserError(f"size={size}: give the side of the images in pixels")
+    if isinstance(source, list | tuple):
+        source = np.asarray(source)
     if not 0 <= test < 1:
         raise UserError(f"test={test}: give the share of images to hold out, from 0 to below 1")
     if isinstance(source, np.ndarray):
         given = None if labels is None or isinstance(labels, str) else np.asarray(labels)
         if isinstance(labels, str):
             raise UserError(f"labels={labels!r} with an array: give the labels as an array, one per image")
+        if size is not None or grey:
+            raise UserError("size and grey change files of a folder, not an array: resize it before")
         values, found = to_uint8(source, layout)
         return Images(own_images(values, given, name, test), found)
     path = Path(source).expanduser()
@@ -103,6 +109,8 @@ def images(
 def _from_npz(
     path: Path, labels: str | Sequence | np.ndarray | None, name: str, test: float, layout: Layout | None
 ) -> Images:
+    if isinstance(labels, str):
+        raise UserError(f"labels={labels!r} with an .npz file: it may hold an array named labels")
     try:
         with np.load(path, allow_pickle=False) as file:
             if "images" not in file.files:
@@ -118,7 +126,8 @@ def _from_npz(
 def _from_folder(
     folder: Path, labels: str | Sequence | np.ndarray | None, name: str, size: int | None, grey: bool, test: float
 ) -> Images:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = (path for path in folder.rglob("*") if not path.name.startswith("."))
+    files = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
     if not files:
         raise UserError(f"{folder} holds no image file ({', '.join(SUFFIXES)})")
     pictures, notes = _read(files, size, grey)
@@ -155,7 +164,7 @@ def _read(files: list[Path], size: int | None, grey: bool) -> tuple[list[np.ndar
         pictures.append(picture)
     if bad:
         more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        raise UserError(f"{len(bad)} files cannot be read: {'; '.join(bad[:NAMED])}{more}: repair or remove them")
+        raise UserError(f"{len(bad)} file(s) cannot be read: {'; '.join(bad[:NAMED])}{more}: repair or remove them")
     colour = not grey and any(picture.mode == "RGB" for picture in pictures)
     arrays = [_as_array(picture, colour) for picture in pictures]
     _check_one_size(files, arrays)
@@ -169,11 +178,17 @@ def _upright(opened: Image.Image) -> tuple[Image.Image, set[str]]:
     if picture.size != opened.size:
         notes.add("turned upright as EXIF says")
     if picture.mode.startswith("I;16") or picture.mode == "I":
-        notes.add("16-bit greys made 8-bit")
-        return Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)), notes
+        values = np.asarray(picture).astype(np.int64)
+        notes.add("16-bit greys made 8-bit (divided by 256)")
+        if values.max() < 1 << 13:
+            notes.add(
+                "16-bit greys whose largest value is below 8192: dark, if the camera has 12 bits scale them before"
+            )
+        return Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8)), notes
     if picture.has_transparency_data:
-        notes.add("transparent pixels put on white")
         picture = picture.convert("RGBA")
+        if np.asarray(picture)[..., 3].min() < 255:
+            notes.add("transparent pixels put on white")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB"), notes
     return picture.convert("L" if picture.mode in ("1", "L") else "RGB"), notes
