@@ -427,7 +427,7 @@ def tiny(tmp_path, monkeypatch):
 def test_the_graphs_steps_take_a_table(tiny):
     plan, chosen = Plan.read({}), resolve(load(tiny / "params.yaml"), "tiny")
     for cell in cells(chosen):
-        train(cell.dataset, cell.method, cell.variant, cell.seed)
+        train(dataset=cell.dataset, method=cell.method, variant=cell.variant, seed=cell.seed)
         codes = encode(cell, chosen.evaluate, chosen.runtime, tiny / "runs" / cell.path)
         evaluate_to(codes, metric_names(chosen.evaluate), 0, tiny / "runs" / cell.path / plan.metrics)
     for path in plan.controls():

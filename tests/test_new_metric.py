@@ -67,7 +67,7 @@ def measured(toy, tmp_path, monkeypatch):
     Path("params.yaml").write_text(yaml.safe_dump({"preset": "tiny", "presets": {"tiny": TINY_PRESET | changes}}))
     preset = resolve(load(Path("params.yaml")), "tiny")
     for cell in cells(preset):
-        train(cell.dataset, cell.method, cell.variant, cell.seed)
+        train(dataset=cell.dataset, method=cell.method, variant=cell.variant, seed=cell.seed)
         run = tmp_path / "runs" / cell.path
         encode(cell, preset.evaluate, preset.runtime, run)
         evaluate_to(

@@ -212,7 +212,7 @@ def test_a_preset_of_sanity_rows_on_grey_digits_still_makes_every_table_and_figu
     plan = Plan.read({})
     chosen = resolve(load(here / "params.yaml"), "tiny")
     for cell in cells(chosen):
-        train(cell.dataset, cell.method, cell.variant, cell.seed)
+        train(dataset=cell.dataset, method=cell.method, variant=cell.variant, seed=cell.seed)
         run = here / "runs" / cell.path
         codes = encode(cell, chosen.evaluate, chosen.runtime, run)
         evaluate_to(codes, metric_names(chosen.evaluate), 0, run / plan.metrics)
@@ -239,7 +239,7 @@ def test_rendered_shapes_give_factors_and_attributes_to_metrics(here):
     chosen = resolve(load(here / "params.yaml"), "tiny")
     (cell,) = cells(chosen)
     assert list(plan.cells) == [cell.path]
-    train(cell.dataset, cell.method, cell.variant, cell.seed)
+    train(dataset=cell.dataset, method=cell.method, variant=cell.variant, seed=cell.seed)
     codes = encode(cell, chosen.evaluate, chosen.runtime, here / "runs" / cell.path)
     timing = json.loads((codes.parent / timing_name(chosen.evaluate)).read_text())
     weights = hashlib.sha256((codes.parent / "model.safetensors").read_bytes()).hexdigest()
@@ -260,7 +260,7 @@ def test_codes_of_some_images_are_rows_of_the_codes_of_all(here):
     write_params(here, methods=["pca"], seeds=[0])
     chosen = resolve(load(here / "params.yaml"), "tiny")
     (cell,) = cells(chosen)
-    train(cell.dataset, cell.method, cell.variant, cell.seed)
+    train(dataset=cell.dataset, method=cell.method, variant=cell.variant, seed=cell.seed)
     run = here / "runs" / cell.path
     few = chosen.evaluate.model_copy(update={"n_codes": 60})
     paths = [encode(cell, settings, chosen.runtime, run) for settings in (chosen.evaluate, few)]
