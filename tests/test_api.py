@@ -125,7 +125,7 @@ def test_photos_are_turned_transparency_and_16_bits_are_said(tmp_path):
     write_png(tmp_path / "clear.png", clear)
     found = paramrel.images(tmp_path, size=5)
     assert set(found.notes) == {
-        "16-bit greys made 8-bit",
+        "16-bit greys made 8-bit (divided by 256)",
         "resized to 5x5",
         "transparent pixels put on white",
         "turned upright as EXIF says",
