@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from metrics._arrays import SHAPES, Arrays, absent, check_shapes, check_values, plain
-from metrics._labels import LABELS, from_one_hot, joined, normalised, without_missing
+from metrics._labels import LABELS, from_one_hot, from_signs, joined, normalised, without_missing
 from paramrel.errors import Unsupported, UserError
 from paramrel.settings import Frozen
 
@@ -141,7 +141,7 @@ class Metric(ABC, Generic[C]):
         read, dropped = without_missing(read, labels, missing_label, self.shapes)
         for name, array in read.items():
             check_values(name, array, self.shapes)
-        read, one_hot = from_one_hot(read | {name: normalised(read[name]) for name in labels})
+        read, one_hot = from_one_hot(from_signs(read | {name: normalised(read[name]) for name in labels}))
         names = () if one_hot else tuple(name for name in self.optional if name in arrays)
         return Ready(read | {name: np.asarray(arrays[name]) for name in names}, joined(dropped, one_hot))
 

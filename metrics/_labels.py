@@ -45,19 +45,29 @@ def _is_marker(labels: np.ndarray, marker: str) -> np.ndarray:
 
 
 def normalised(labels: np.ndarray) -> np.ndarray:
-    """The same labels in one form: booleans and whole floats as int64, and -1 and 1 (CelebA's form) as 0 and 1.
-
-    Words, and numbers with fractions, stay as they are.
-    """
+    """The same labels in one form: booleans and whole floats as int64. Words, numbers with fractions, and numbers that
+    int64 does not hold exactly stay as they are."""
     if labels.dtype.kind == "U":
         return labels
-    if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and (labels == np.round(labels)).all()):
+    if labels.dtype.kind == "b" or (
+        labels.dtype.kind == "f" and (labels == np.round(labels)).all() and (abs(labels) < 2**53).all()
+    ):
         labels = labels.astype(np.int64)
-    return (labels > 0).astype(np.int64) if labels.dtype.kind == "i" and _is_sign(labels) else labels
+    return labels
 
 
-def _is_sign(labels: np.ndarray) -> bool:
-    return bool(labels.min() == -1 and np.isin(labels, (-1, 1)).all())
+def from_signs(arrays: Arrays) -> dict[str, np.ndarray]:
+    """The arrays with labels of -1 and 1 (CelebA's form) as 0 and 1.
+
+    Label arrays of one vocabulary (``y_test`` and ``probe_y``) are taken so if each holds -1 and 1, or 0 and 1, and
+    nothing else: three values in one of them are three classes in all.
+    """
+    found = dict(arrays)
+    for group in (CLASS_LABELS, *((name,) for name in LABELS if name not in CLASS_LABELS)):
+        mine = [name for name in group if name in found and found[name].dtype.kind == "i"]
+        if all(np.isin(found[name], (-1, 1)).all() or np.isin(found[name], (0, 1)).all() for name in mine):
+            found |= {name: (found[name] > 0).astype(np.int64) for name in mine}
+    return found
 
 
 def from_one_hot(arrays: Arrays) -> tuple[dict[str, np.ndarray], str]:

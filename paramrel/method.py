@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from paramrel.data import DataSet
@@ -93,6 +94,19 @@ class Method(nn.Module, ABC, Generic[C]):
         self.data, self.net, self.config = data, net, config
         self.progress = 1.0
         """Fraction of the training done, set by the loop before every step; for warm-ups."""
+
+    @classmethod
+    def own_fault(cls) -> str | None:
+        """What is wrong with the declared rows, or None: there must be one, with settings that ``Config`` takes."""
+        if not cls.variants:
+            return "variants is empty: name one row"
+        for variant, settings in cls.variants.items():
+            try:
+                cls.Config(**{key: value for key, value in settings.items() if key not in ("network", "train")})
+            except ValidationError as error:
+                first = error.errors()[0]
+                return f"variants.{variant}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return None
 
     @classmethod
     def skip(cls, data: DataSet) -> str | None:

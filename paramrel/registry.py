@@ -204,7 +204,7 @@ def fault(cls: Any, base: type) -> str | None:
                 return f"{where}: {first['msg']} (got {first['input']!r})"
     if not _NAME.fullmatch(vars(cls)["name"]):
         return f"name {vars(cls)['name']!r}: letters, digits, and _ . + - after the first"
-    return None
+    return cls.own_fault() if hasattr(cls, "own_fault") else None
 
 
 def _declared(cls: type, base: type) -> dict[str, Any]:

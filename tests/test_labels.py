@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from metrics import _probe, metric
-from metrics._labels import normalised
+from metrics._labels import from_signs, normalised
 from paramrel.errors import Unsupported, UserError
 from suite.measure.evaluate import evaluate
 
@@ -56,10 +56,17 @@ def test_every_form_of_classes_and_attributes_is_the_same(name):
     assert score(name, 2 * BINARY - 1) == score(name, BINARY.astype(bool)) == expected, "CelebA's own form, and bool"
 
 
+def signs(labels: np.ndarray) -> np.ndarray:
+    return from_signs({"y": labels})["y"]
+
+
 def test_minus_one_and_one_are_no_and_yes():
-    assert normalised(2 * BINARY - 1).tolist() == BINARY.tolist()
-    assert normalised(np.array([-1, -1])).tolist() == [0, 0] and normalised(np.array([1, 1])).tolist() == [1, 1]
-    assert normalised(np.array([-1, 0, 1])).tolist() == [-1, 0, 1], "three values are three classes"
+    assert signs(2 * BINARY - 1).tolist() == BINARY.tolist()
+    assert signs(np.array([-1, -1])).tolist() == [0, 0] and signs(np.array([1, 1])).tolist() == [1, 1]
+    assert signs(np.array([-1, 0, 1])).tolist() == [-1, 0, 1], "three values are three classes"
+    both = from_signs({"y_test": np.array([-1, 1]), "probe_y": np.array([-1, 0, 1])})
+    assert both["y_test"].tolist() == [-1, 1], "images and probe have one vocabulary"
+    assert normalised(np.array([1e20, 2e20])).tolist() == [1e20, 2e20], "what int64 does not hold stays"
     assert normalised(np.array([0.5, 1])).tolist() == [0.5, 1], "soft labels are not truncated"
 
 

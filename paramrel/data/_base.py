@@ -226,6 +226,8 @@ def _checked(load: Callable[[Any, Split], Labelled]) -> Callable[[Any, Split], L
     @wraps(load)
     def checked_load(data: DataSet, split: Split) -> Labelled:
         arrays = load(data, split)
+        if not isinstance(arrays, Labelled):
+            raise UserError(f"{data.name}: load gives {type(arrays).__name__}: return Labelled(images, labels)")
         check_images(data, arrays.images, values=not isinstance(arrays.images, np.memmap))
         check_labels(data, arrays.labels)
         declared = None if type(data).size is DataSet.size else data.size(split)
