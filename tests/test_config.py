@@ -245,3 +245,10 @@ def test_the_committed_schema_is_that_of_the_models_and_accepts_params_yaml():
     jsonschema.validate(yaml.safe_load((ROOT / "params.yaml").read_text()), committed)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"presets": {"quick": {"trian": {}}}}, committed)
+
+
+@pytest.mark.parametrize("key", ["config", "variants"])
+def test_what_only_a_method_can_have_is_refused_for_a_data_set(key):
+    written = {"per_dataset": {"digits_binarized": {key: {"a": {}}}}}
+    with pytest.raises(UserError, match=key):
+        parse({"preset": "t", "presets": {"t": TINY_PRESET | written}}, "params")

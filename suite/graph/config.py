@@ -108,11 +108,16 @@ def _check_written(kind: str, names: Iterable[str]) -> None:
             raise ValueError(f"{kind} {name!r}: a name is letters, digits, and _ . + - after the first")
 
 
-class Override(Frozen):
-    """What differs for one data set or one method of a preset."""
+class Differing(Frozen):
+    """What may differ for one data set as for one method of a preset."""
 
     network: NetworkOverride = NetworkOverride()
     train: TrainOverride = TrainOverride()
+
+
+class Override(Differing):
+    """What differs for one method of a preset."""
+
     config: dict[str, Any] = {}
     """Settings of the method, for all its variants."""
     variants: Annotated[dict[str, Variant], Field(min_length=1)] | None = None
@@ -126,7 +131,7 @@ class Override(Frozen):
         return value
 
 
-class DatasetOverride(Override):
+class DatasetOverride(Differing):
     """What differs for one data set of a preset."""
 
     methods: tuple[str, ...] | None = None
