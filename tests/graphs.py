@@ -118,7 +118,7 @@ AHEAD = {"variants": {"ahead": {"z_source": "ahead", "theta_dropout": 0.2}}}
 EVERY_METHOD = {
     "datasets": ["digits_binarized", RENDERED, "breast_cancer_mixed"],
     "per_dataset": {
-        RENDERED: {"methods": ["pca", "paramrel_c", "paramrel_discretised"]},
+        RENDERED: {"methods": ["pca", "bfn_c", "bfn_discretised", "paramrel_c", "paramrel_discretised"]},
         "breast_cancer_mixed": {"methods": ["columns", "paramrel_mixed"]},
     },
     "per_method": dict.fromkeys(("paramrel_c", "paramrel_discretised", "paramrel_mixed"), AHEAD),

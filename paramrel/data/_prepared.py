@@ -232,7 +232,8 @@ class Prepared(DataSet):
                 for split, images, part_labels in parts:
                     check_images(self, images)
                     check_labels(self, part_labels)
-                    check_count(self, split, len(images), len(part_labels), len(images))
+                    if len(images) != len(part_labels):  # a chunk may hold no image of a split
+                        check_count(self, split, len(images), len(part_labels), len(images))
                     files[split].write(np.ascontiguousarray(images).data)
                     labels[split].append(part_labels.astype(np.uint8))
                     bar.update(len(images))
