@@ -7,10 +7,11 @@ import re
 import pytest
 
 from paramrel.method import methods
+from suite.measure.escapes import no_formula
 from suite.show.tables import Column, Entry, Line, Styled, Table, label, make, write_table
 from suite.show.tables.entries import METHOD
 from suite.show.tables.latex import latex, tex
-from suite.show.tables.write import csv_of, markdown, no_formula
+from suite.show.tables.write import csv_of, markdown
 from tests.example_rows import example, row, texts
 from tests.example_rows import table as rows_of
 

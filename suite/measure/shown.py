@@ -6,6 +6,7 @@ import json
 from typing import Any, Literal, cast, get_args
 
 from paramrel.errors import unknown
+from suite.measure.escapes import md, no_formula
 
 Form = Literal["json", "md", "csv"]
 
@@ -33,7 +34,7 @@ def lines(rows: list[dict[str, Any]]) -> list[str]:
 
 def _markdown(rows: list[dict[str, Any]]) -> str:
     table = [list(COLUMNS), ["---"] * len(COLUMNS), *(_cells(row) for row in rows)]
-    return "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in table)
+    return "".join(f"| {' | '.join(md(cell) for cell in line)} |\n" for line in table)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -41,12 +42,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [numbers.get(column, str(row[column])) for column in COLUMNS]
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
-
-
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if 0 < abs(value) < 0.001 else f"{value:.4f}"
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
@@ -55,9 +54,5 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow(["" if row[name] is None else _harmless(row[name]) for name in COLUMNS])
+        writer.writerow([no_formula(cell) if isinstance(cell := row[name], str) else cell for name in COLUMNS])
     return text.getvalue()
-
-
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell

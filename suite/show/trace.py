@@ -13,11 +13,12 @@ from suite.graph.chain import TRAINED, faults
 from suite.graph.hashing import file_sha256
 from suite.graph.names import timing_of
 from suite.measure.commit import in_words
+from suite.measure.escapes import no_formula
 from suite.measure.rows import read_rows
 from suite.measure.runs import read_runs
 from suite.show.tables import TABLES, Column, Line, Origin, Table, label, make
 from suite.show.tables.published import PUBLISHED, published
-from suite.show.tables.write import csv_entry, no_formula
+from suite.show.tables.write import csv_entry
 
 RECORDED = {
     "encoded by": "encoded_by", "measured by": "measured_by", "BLAS kernels": "blas", "processor": "processor",

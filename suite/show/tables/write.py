@@ -8,6 +8,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from paramrel.files import write_text
+from suite.measure.escapes import md, no_formula
 from suite.show.tables.entries import Entry, Note, Styled, Table
 from suite.show.tables.latex import latex
 
@@ -34,14 +35,6 @@ def csv_entry(table: Table, entry: Entry) -> str:
     return text if entry.value is not None else no_formula(text)
 
 
-def no_formula(text: str) -> str:
-    """Words that a spreadsheet cannot take for a formula: an apostrophe stands before =, +, -, @, tab and return.
-
-    Source: OWASP, "CSV Injection".
-    """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
 def markdown(table: Table, caption: str) -> str:
     """GitHub Markdown: best in bold, second best in italics, the notes as a list below."""
     lines = [[_marked(table, line[column]) for column in table.columns] for line in table.lines]
@@ -52,20 +45,8 @@ def markdown(table: Table, caption: str) -> str:
 
 STARS = {"": "", "best": "**", "second": "*"}
 STYLES = {"bold": "**", "italic": "*", "code": "`"}
-SPECIAL = re.compile(
-    r"[\\`*|$~]"  # escapes, code, emphasis, ends of cells, mathematics and strikethrough
-    r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis; an underscore within a word is none
-    r"|<(?=[A-Za-z/!?])|&(?=#?\w+;)"  # HTML: tags, comments and entities
-    r"|\](?=[(\[:])"  # links
-)
-"""Characters that Markdown would not show as they are."""
 BLOCK = re.compile(r"^(\d*)(?=[#>+-]|(?<=\d)[.)](?:\s|$))")
 """Where a heading, a quote or a list would begin."""
-
-
-def md(text: str) -> str:
-    """A text that Markdown shows as it is: no emphasis, no HTML, no end of a cell or line."""
-    return SPECIAL.sub(lambda found: f"\\{found.group()}", text.replace("\n", " "))
 
 
 def _marked(table: Table, entry: Entry) -> str:
